@@ -1,0 +1,5 @@
+"""Checks that come with forgediag."""
+
+from forgediag.check import Check
+
+CHECKS: tuple[Check, ...] = ()

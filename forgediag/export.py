@@ -1,0 +1,32 @@
+"""What an exporter is: a name, a path, a media type and a function from report to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forgediag.model import Report
+
+Render = Callable[[Report], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One rendering of a report.
+
+    `path` is where the server offers it (None: only the command line does), `media_type` the full Content-Type.
+    Several exporters may share a path; the request's Accept header picks by `media_type`, the first is the default.
+    """
+
+    name: str
+    path: str | None
+    media_type: str
+    render: Render
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Files written by `forgediag assets KIND DIR`: a mapping from relative path to content."""
+
+    kind: str
+    files: Callable[[], dict[str, str]]

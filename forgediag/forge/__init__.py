@@ -1,0 +1,1 @@
+"""What Forge is: its options, model families, components and memory manager as pure functions and data with sources."""

@@ -1,0 +1,77 @@
+"""Model files: what their headers and bytes say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from forgediag.model.known import Known
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor's place in a file. `dtype` as the file spells it ("F16", "F8_E4M3", "GGUF:Q8_0")."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+FileFormat = Literal["safetensors", "gguf", "pickle", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a file. `forge_says` is the last cause in Forge's console when it loads it."""
+
+    id: str
+    message: str
+    fix: tuple[str, ...]
+    forge_says: str | None = None
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A model file's header: tensors by name in file order."""
+
+    format: FileFormat
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Role = Literal["checkpoint", "module"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One model file: the path Forge knows, where it is here, and what its bytes say.
+
+    The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
+    """
+
+    path: str
+    local: str
+    role: Role
+    selected: bool
+    size: int
+    format: FileFormat
+    family: str
+    fault: Fault | None
+    latent_channels: int | None
+    component_bytes: Mapping[str, int]
+    sha256: Known[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files behind Forge's listing that can be read here."""
+
+    files: tuple[ModelFile, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def selected(self) -> tuple[ModelFile, ...]:
+        """The checkpoint and modules selected in Forge's options."""
+        return tuple(file for file in self.files if file.selected)

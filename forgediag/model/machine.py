@@ -1,0 +1,109 @@
+"""The machine Forge runs on: process, install directory, memory, GPUs. Bytes and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from forgediag.model.known import Known
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The Forge process on this machine. `visible_devices` is its CUDA_VISIBLE_DEVICES, None when unset."""
+
+    pid: int
+    resident: int
+    started: float
+    directory: str
+    visible_devices: str | None = None
+    device_flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Forge's install directory, read without running anything in it. `packages` are its venv's dist-infos."""
+
+    directory: str
+    version: str | None
+    commit: str | None
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """This machine's memory in bytes, from psutil. Swap is the page file on Windows."""
+
+    ram_total: int
+    ram_available: int
+    swap_total: int
+    swap_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """One NVML memory sample. `used` never includes the driver's `reserved` part (None before struct v2)."""
+
+    total: int
+    used: int
+    free: int
+    reserved: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """A compute process on a GPU. `used` is None under WDDM, where the driver does not say."""
+
+    pid: int
+    used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuTelemetry:
+    """The 1 Hz readings. None where the driver answers N/A. Hertz, watts, Celsius, ratios 0..1."""
+
+    utilization: float | None = None
+    memory_utilization: float | None = None
+    temperature: float | None = None
+    power: float | None = None
+    sm_clock: float | None = None
+    memory_clock: float | None = None
+    throttle_reasons: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuInfo:
+    """What does not change while the driver is loaded. Bytes, watts, Hertz; None where the driver says N/A."""
+
+    index: int
+    uuid: str
+    name: str
+    total: int
+    compute_capability: tuple[int, int] | None = None
+    power_limit: float | None = None
+    max_sm_clock: float | None = None
+    max_memory_clock: float | None = None
+    pcie_generation: int | None = None
+    pcie_max_generation: int | None = None
+    pcie_width: int | None = None
+    pcie_max_width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One NVIDIA GPU. `peaks` maps a window in seconds to the largest `used` seen in it."""
+
+    info: GpuInfo
+    memory: Known[GpuMemory]
+    peaks: Mapping[int, int] = field(default_factory=dict[int, int])
+    telemetry: Known[GpuTelemetry] = GpuTelemetry()
+    processes: Known[tuple[GpuProcess, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nvml:
+    """Everything NVML says. `cuda` is the newest CUDA version the driver supports, as (major, minor)."""
+
+    driver: str
+    cuda: tuple[int, int] | None
+    gpus: tuple[Gpu, ...]

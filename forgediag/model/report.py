@@ -1,0 +1,154 @@
+"""A moment and what is concluded from it: snapshot, findings, advice, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from forgediag.model.files import Files
+from forgediag.model.forge import Forge
+from forgediag.model.known import Known, Severity
+from forgediag.model.machine import Gpu, Host, Install, Nvml, Process
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One configured Forge at one moment, joined with what this machine knows of it."""
+
+    name: str
+    forge: Known[Forge]
+    process: Known[Process]
+    install: Known[Install]
+    gpu: Known[Gpu]
+    files: Known[Files]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A cumulative histogram: `counts[i]` observations were at most `bounds[i]`; `count` is all of them."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    count: int
+    sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How reading one source goes. Times are Unix seconds; `errors` counts failures by gap kind."""
+
+    source: str
+    success: bool
+    last_success: float | None
+    duration: float
+    errors: Mapping[str, int]
+
+
+Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted for one target since the daemon started."""
+
+    option_changes: int = 0
+    jobs: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
+    job_seconds: Distribution | None = None
+    requests: Mapping[str, Distribution] = field(default_factory=dict[str, Distribution])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known at one moment (`at`, Unix seconds)."""
+
+    at: float
+    targets: tuple[Target, ...]
+    nvml: Known[Nvml]
+    host: Known[Host]
+    sources: tuple[SourceHealth, ...] = ()
+    tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
+    sampler_lag: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing worth telling: which check, how bad, about what, why one can tell, and what to do in order."""
+
+    check: str
+    severity: Severity
+    target: str
+    subject: str
+    message: str
+    evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one check ended for one target. `seconds` is what running it took."""
+
+    check: str
+    target: str
+    status: Severity
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A memory setting of Forge with its complement, the UI's GPU Weights. MB, as Forge counts them."""
+
+    forge_inference_memory: int
+    gpu_weights_mb: int
+    forge_async_loading: str
+    forge_pin_shared_memory: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One value of the trade-off curve. `per_image_seconds` is None where no speed is known."""
+
+    forge_inference_memory: int
+    gpu_weights_mb: int
+    swap_mb: float
+    per_image_seconds: float | None
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the recommended setting should bring, beside the current one."""
+
+    per_image_seconds: float | None = None
+    current_per_image_seconds: float | None = None
+    speedup: float | None = None
+    peak_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A recommendation with its reasons. `confidence` says where its numbers come from."""
+
+    model: str
+    current: Setting | None
+    recommended: Setting
+    also_set: Mapping[str, int]
+    expected: Expected
+    curve: tuple[CurvePoint, ...]
+    because: tuple[str, ...]
+    confidence: Literal["measured", "calibrated", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A snapshot with everything concluded from it: what exporters render."""
+
+    snapshot: Snapshot
+    findings: tuple[Finding, ...]
+    results: tuple[CheckResult, ...]
+    advice: Mapping[str, Known[Advice]]
+
+    @property
+    def verdict(self) -> Severity:
+        """The worst severity among the findings."""
+        return max((finding.severity for finding in self.findings), default=Severity.OK)

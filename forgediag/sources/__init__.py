@@ -1,0 +1,1 @@
+"""Where facts come from: each source reads (I/O) and parses (pure) apart."""
