@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 MB = 1024 * 1024
 """One MB as Forge sets and prints it: 1 048 576 bytes."""
@@ -39,7 +39,7 @@ class Gap:
     expected: bool = False
 
 
-Known = T | Gap
+Known: TypeAlias = T | Gap
 """Either the fact or the reason why it is not known."""
 
 
