@@ -108,7 +108,9 @@ class ForgeClient:
             async for part in response.aiter_raw():
                 size += len(part)
                 if size > LARGEST_ANSWER:
-                    raise _UnansweredError("not_forge", f"answers {endpoint.name} with more than {LARGEST_ANSWER >> 20} MB")
+                    raise _UnansweredError(
+                        "not_forge", f"answers {endpoint.name} with more than {LARGEST_ANSWER >> 20} MB"
+                    )
                 parts.append(part)
             return _Answer(response.status_code, response.headers.get("content-type", ""), b"".join(parts))
 
@@ -120,7 +122,9 @@ class ForgeClient:
         if answer.status == 404:
             raise _UnansweredError("not_forge", f"has no {endpoint.path}: Forge without --api, or no Forge")
         if "html" in answer.content_type or answer.body[:1] == b"<":
-            raise _UnansweredError("not_forge", f"answers {endpoint.name} with a web page, not JSON: it is no Forge API")
+            raise _UnansweredError(
+                "not_forge", f"answers {endpoint.name} with a web page, not JSON: it is no Forge API"
+            )
         try:
             values, broken = answers.unwrap(answer.status, json.loads(answer.body))
             return endpoint.parse(values, broken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from forgediag.model import Checkpoint, CudaMemory, Flags, Gap, Known, Module, Options, Progress, TorchMemory
 
@@ -113,10 +113,13 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def _rows(value: Any, what: str) -> list[Mapping[str, Any]]:
-    if isinstance(value, list):
-        rows: list[Any] = value
-        return [_mapping(row, f"a row of {what}") for row in rows]
+    if _is_list(value):
+        return [_mapping(row, f"a row of {what}") for row in value]
     raise AnswerError(f"{what} is not a JSON list")
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

@@ -1,0 +1,150 @@
+"""This machine through psutil: memory, and the Forge process found by its port or its command line."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+import psutil
+
+from forgediag.model import Gap, Host, Known, Process
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+ENTRY_SCRIPTS = frozenset({"launch.py", "webui.py"})
+"""What Forge and its forks are started with; `webui.sh` and `webui.bat` end in one of them."""
+
+
+def read_host() -> Known[Host]:
+    """This machine's memory. A gap where the system does not tell (a container without /proc)."""
+    try:
+        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    except (OSError, RuntimeError, psutil.Error) as error:
+        return Gap(f"this system does not tell its memory: {error}", "unsupported")
+    return Host(memory.total, memory.available, swap.total, swap.free)
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL names this machine by a loopback name."""
+    return (urlsplit(url).hostname or "") in LOOPBACK
+
+
+class ProcessFinder:
+    """Finds one target's Forge process and then only reads it; looks again when it has gone.
+
+    `find()` walks the system's sockets or processes (tens of ms): call it off the event loop. `read()` is cheap.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._process: psutil.Process | None = None
+
+    def find(self) -> None:
+        """Look for the process behind the URL's port, else the only one started as Forge is."""
+        if is_local(self._url) and (self._process is None or not _alive(self._process)):
+            port = urlsplit(self._url).port
+            self._process = _listener(port) if port else None
+
+    def read(self) -> Known[Process]:
+        """The process as it is now, or why it is not known."""
+        if not is_local(self._url):
+            return Gap("Forge runs on another machine: its process is not visible here", "unsupported", expected=True)
+        if self._process is None:
+            return Gap(f"no process of this machine serves {self._url}: not started, or in a container", "missing")
+        try:
+            with self._process.oneshot():
+                return _facts(self._process)
+        except psutil.NoSuchProcess:
+            self._process = None
+            return Gap("the Forge process has ended", "lost")
+        except psutil.Error as error:
+            return Gap(f"the Forge process cannot be read: {error}; run forgediag as the same user", "failed")
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _listener(port: int) -> psutil.Process | None:
+    """The process that listens on a TCP port, else the only one whose command line looks like Forge's."""
+    try:
+        pids = {
+            connection.pid
+            for connection in psutil.net_connections(kind="tcp")
+            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,) and connection.pid
+        }
+    except (psutil.Error, OSError):  # macOS refuses without root
+        pids = set[int]()
+    candidates = [process for pid in sorted(pids) for process in _open(pid) if _is_python(process)]
+    if not candidates:
+        candidates = [process for process in psutil.process_iter() if _entry_script(_arguments(process))]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _open(pid: int) -> Iterator[psutil.Process]:
+    try:
+        yield psutil.Process(pid)
+    except psutil.Error:
+        return
+
+
+def _is_python(process: psutil.Process) -> bool:
+    """Whether it can be Forge itself: behind a container's published port listens a proxy, not Forge."""
+    arguments = _arguments(process)
+    return bool(arguments) and ("python" in _base(arguments[0]).lower() or _entry_script(arguments))
+
+
+def _entry_script(arguments: Sequence[str]) -> bool:
+    return any(_base(argument) in ENTRY_SCRIPTS for argument in arguments[1:4])
+
+
+def _base(path: str) -> str:
+    return posixpath.basename(ntpath.basename(path))
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.Error, OSError):
+        return []
+
+
+def _facts(process: psutil.Process) -> Process:
+    arguments = _arguments(process)
+    directory = _directory(process, arguments)
+    return Process(
+        pid=process.pid,
+        resident=process.memory_info().rss,
+        started=process.create_time(),
+        directory=directory,
+        visible_devices=_visible_devices(process),
+        device_flag=_flag(arguments, "--gpu-device-id"),
+    )
+
+
+def _directory(process: psutil.Process, arguments: Sequence[str]) -> str:
+    """The directory of the entry script when given as a path, else the working directory."""
+    script = next((argument for argument in arguments[1:4] if _base(argument) in ENTRY_SCRIPTS), "")
+    try:
+        working = process.cwd()
+    except (psutil.Error, OSError):
+        working = ""
+    return os.path.normpath(os.path.join(working, os.path.dirname(script))) if working else ""  # noqa: PTH118, PTH120
+
+
+def _visible_devices(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("CUDA_VISIBLE_DEVICES")
+    except (psutil.Error, OSError):
+        return None
+
+
+def _flag(arguments: Sequence[str], name: str) -> str | None:
+    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if here == name:
+            return following
+        if here.startswith(name + "="):
+            return here[len(name) + 1 :]
+    return None
