@@ -50,12 +50,16 @@ Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was counted for one target since the daemon started."""
+    """What was counted for one target since the daemon started.
+
+    `effective_inference_memory` is what Forge really works with, in bytes, None while that cannot be known.
+    """
 
     option_changes: int = 0
     jobs: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
     job_seconds: Distribution | None = None
     requests: Mapping[str, Distribution] = field(default_factory=dict[str, Distribution])
+    effective_inference_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

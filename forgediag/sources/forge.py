@@ -45,8 +45,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     )
 }
 
-DOWN: frozenset[GapKind] = frozenset({"refused", "timeout", "unauthorized", "not_forge"})
-"""Gap kinds that say something of the whole Forge, not of one endpoint."""
+DOWN: frozenset[GapKind] = frozenset({"refused", "timeout", "unauthorized", "not_forge", "invalid"})
+"""Gap kinds that say, when progress has them, that the whole Forge is not usable: every fork has that endpoint, and a
+real Forge answers it within 176 ms even while it loads a model."""
 
 
 class ForgeClient:
@@ -152,25 +153,23 @@ class _UnansweredError(Exception):
 
 
 def assemble(url: str, facts: Mapping[str, Known[Any]]) -> Known[Forge]:
-    """The facts of all endpoints as one Forge. A gap that speaks of the whole Forge makes it a gap.
+    """The facts of all endpoints as one Forge, or the gap that makes it one.
 
     Args:
         url: Forge's base URL.
         facts: the latest result by endpoint name; one not read yet is absent.
     """
-    for fact in facts.values():
-        if isinstance(fact, Gap) and fact.kind in DOWN:
-            return fact
     unread = Gap(f"{url} was not asked yet", "starting")
-    if not facts:
-        return unread
+    progress = facts.get("progress", unread)
+    if isinstance(progress, Gap) and (progress.kind in DOWN or progress is unread):
+        return progress
     options = facts.get("options", unread)
     return Forge(
         url=url,
         fork=options if isinstance(options, Gap) else fork_of(options.values.keys()),
         options=options,
         memory=facts.get("memory", unread),
-        progress=facts.get("progress", unread),
+        progress=progress,
         listing=_listing(facts.get("sd-models", unread), facts.get("sd-modules", unread)),
         flags=facts.get("cmd-flags", unread),
         samplers=facts.get("samplers", unread),

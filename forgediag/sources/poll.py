@@ -1,0 +1,142 @@
+"""Polls one configured Forge: each endpoint at its own pace, everything it answers counted on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
+from forgediag.model import Forge, Gap, Known
+from forgediag.sources.counts import TargetCounts
+from forgediag.sources.forge import DOWN, ENDPOINTS, ForgeClient, assemble
+from forgediag.sources.meter import Meter
+
+QUIET = frozenset({"progress", "memory"})
+"""Endpoints whose every answer differs: not worth a new judgement."""
+
+
+class ForgePoll:
+    """One target's latest facts. Belongs to one event loop.
+
+    `changed` is set whenever something worth a new judgement has changed; whoever judges clears it.
+    """
+
+    def __init__(
+        self,
+        target: TargetConfig,
+        pace: Paces,
+        *,
+        on_job: Callable[[bool], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            target: which Forge.
+            pace: seconds between reads.
+            on_job: told whenever a generation begins (True) or ends (False).
+            clock: monotonic seconds.
+            wall: Unix seconds.
+        """
+        self.target = target
+        self.changed = asyncio.Event()
+        self.meter = Meter(f"forge:{target.name}")
+        self.counts = TargetCounts(ENDPOINTS)
+        self._pace = pace
+        self._on_job = on_job
+        self._clock, self._wall = clock, wall
+        self._urls = (target.url,) if target.url else DEFAULT_URLS
+        self._connect(self._urls[0])
+        self._facts: dict[str, Known[Any]] = {}
+        self._due: dict[str, float] = dict.fromkeys(ENDPOINTS, 0.0)
+
+    def _connect(self, url: str) -> None:
+        self.url = url
+        self._client = ForgeClient(url, self.target.credentials(), timeout=self.target.timeout)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, min(self._due.values()) - self._clock()))
+                await self.read_due()
+        finally:
+            await self._client.close()
+
+    async def read_due(self) -> None:
+        """Read every endpoint that is due, progress first. A Forge that is down is asked for nothing else."""
+        for name in ENDPOINTS:
+            if self._due[name] > self._clock():
+                continue
+            fact = await self._read(name)
+            if name == "progress" and isinstance(fact, Gap) and fact.kind in DOWN:
+                await self._down(fact)
+                return
+            self._take(name, fact)
+
+    async def read_once(self) -> None:
+        """Read everything once; where two default addresses may hold Forge, both are tried."""
+        for _ in self._urls:
+            await self.read_due()
+            if not isinstance(self.facts(), Gap):
+                return
+            self._due = dict.fromkeys(ENDPOINTS, 0.0)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
+
+    async def _read(self, name: str) -> Known[Any]:
+        started = self._clock()
+        fact = await self._client.read(ENDPOINTS[name])
+        seconds = self._clock() - started
+        if not isinstance(fact, Gap):
+            self.counts.request(name, seconds)
+        self.meter.record(fact, seconds, self._wall())
+        return fact
+
+    async def _down(self, gap: Gap) -> None:
+        """Forget what was known; try the next default address, and everything again at the pace of progress."""
+        self._progress(gap)
+        self._facts = {"progress": gap}
+        self._due = dict.fromkeys(ENDPOINTS, self._clock() + self._pace.progress)
+        if len(self._urls) > 1 and gap.kind in {"refused", "not_forge"}:
+            await self._client.close()
+            self._connect(self._urls[(self._urls.index(self.url) + 1) % len(self._urls)])
+        self.changed.set()
+
+    def _take(self, name: str, fact: Known[Any]) -> None:
+        if name == "progress":
+            self._progress(fact)
+        elif name == "options":
+            self.counts.options(fact)
+        elif name == "memory":
+            self.counts.memory(fact)
+        if name not in QUIET and self._facts.get(name) != fact:
+            self.changed.set()
+        self._facts[name] = fact
+        self._due[name] = self._clock() + self._interval(name)
+
+    def _interval(self, name: str) -> float:
+        pace, busy = self._pace, self.counts.job_running
+        paces: Mapping[str, float] = {
+            "progress": pace.progress_busy if busy else pace.progress,
+            "memory": pace.memory_busy if busy else pace.memory,
+            "options": pace.options,
+            "cmd-flags": pace.flags,
+            "samplers": pace.flags,
+        }
+        return paces.get(name, pace.models)
+
+    def _progress(self, progress: Known[Any]) -> None:
+        before = self.counts.job_running
+        self.counts.progress(progress, self._clock())
+        if self._on_job and self.counts.job_running != before:
+            self._on_job(self.counts.job_running)
+
+    def facts(self) -> Known[Forge]:
+        """Forge as last read."""
+        return assemble(self.url, self._facts)
