@@ -1,0 +1,107 @@
+"""The HTTP side: route and Accept to an exporter's bytes, rendered once a report and served as they are."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from forgediag.export import Exporter
+from forgediag.http import Request, Response
+from forgediag.model import Report
+
+WORTH_COMPRESSING = 500
+"""Bytes below which gzip saves nothing: the answer fits one packet anyway."""
+
+HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass(slots=True)
+class _Rendering:
+    report: Report
+    response: Response
+
+
+class Site:
+    """Answers requests from the newest report. Nothing it serves changes anything."""
+
+    def __init__(self, report: Callable[[], Report | None], exporters: Sequence[Exporter]) -> None:
+        """Serve what `report` returns; None while there is none yet.
+
+        Args:
+            report: the newest report; the same object as long as nothing has changed.
+            exporters: the first one for a path is that path's default.
+        """
+        self._report = report
+        self._routes: dict[str, list[Exporter]] = {}
+        for exporter in exporters:
+            if exporter.path is not None:
+                self._routes.setdefault(exporter.path, []).append(exporter)
+        self._renderings: dict[tuple[str, bool], _Rendering] = {}
+
+    def handle(self, request: Request) -> Response:
+        """One answer."""
+        if request.method not in {"GET", "HEAD"}:
+            return Response(405, {"content-type": PLAIN, "allow": "GET, HEAD", **HEADERS}, b"only GET and HEAD\n")
+        report = self._report()
+        if request.path == "/healthz":
+            return Response(200, {"content-type": PLAIN, **HEADERS}, b"ok\n")
+        if request.path == "/readyz":
+            ready = report is not None
+            text = b"ready\n" if ready else b"the first poll is not done yet\n"
+            return Response(200 if ready else 503, {"content-type": PLAIN, **HEADERS}, text)
+        choices = self._routes.get(request.path)
+        if choices is None:
+            paths = " ".join(sorted([*self._routes, "/healthz", "/readyz"]))
+            return Response(404, {"content-type": PLAIN, **HEADERS}, f"not here; there is: {paths}\n".encode())
+        if report is None:
+            return Response(
+                503, {"content-type": PLAIN, "retry-after": "1", **HEADERS}, b"the first poll is not done yet\n"
+            )
+        exporter = _choose(choices, request.headers.get("accept", ""))
+        return self._render(exporter, report, compressed=_accepts_gzip(request.headers.get("accept-encoding", "")))
+
+    def _render(self, exporter: Exporter, report: Report, *, compressed: bool) -> Response:
+        key = (exporter.media_type + exporter.name, compressed)
+        known = self._renderings.get(key)
+        if known is not None and known.report is report:
+            return known.response
+        body = exporter.render(report)
+        headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding", **HEADERS}
+        if compressed and len(body) >= WORTH_COMPRESSING:
+            body = gzip.compress(body, 1, mtime=0)
+            headers["content-encoding"] = "gzip"
+        response = Response(200, headers, body)
+        self._renderings[key] = _Rendering(report, response)
+        return response
+
+
+def _accepts_gzip(header: str) -> bool:
+    return any(quality > 0 for name, quality in _weighted(header) if name in {"gzip", "*"})
+
+
+def _choose(choices: Sequence[Exporter], accept: str) -> Exporter:
+    """The exporter a client likes best; the first when it does not care or wants what there is not."""
+
+    def liking(exporter: Exporter) -> float:
+        offered = exporter.media_type.replace(" ", "").split(";charset")[0]
+        kind = offered.partition(";")[0]
+        names = {offered, kind, kind.split("/")[0] + "/*", "*/*"}
+        return max((quality for name, quality in _weighted(accept) if name in names), default=0.0)
+
+    return max(choices, key=liking)
+
+
+@lru_cache(maxsize=64)
+def _weighted(header: str) -> tuple[tuple[str, float], ...]:
+    """An Accept-like header as (name with its parameters, quality)."""
+    items: list[tuple[str, float]] = []
+    for part in header.lower().replace(" ", "").split(","):
+        name, _, quality = part.partition(";q=")
+        try:
+            items.append((name, float(quality) if quality else 1.0))
+        except ValueError:
+            continue
+    return tuple(items)
