@@ -97,7 +97,7 @@ class ForgeClient:
             return Gap(f"{self.url} gave no whole answer to {endpoint.name} within {self.timeout:g} s", "timeout")
         except httpx.ConnectError as error:
             return Gap(f"nothing answers at {self.url}: {_why(error)}", "refused")
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             return Gap(f"{self.url} broke off its answer to {endpoint.name}: {_why(error)}", "refused")
 
     async def _get(self, endpoint: Endpoint) -> _Answer:
@@ -106,7 +106,7 @@ class ForgeClient:
                 raise _UnansweredError("not_forge", f"redirects to {response.headers.get('location', '?')[:120]}")
             parts: list[bytes] = []
             size = 0
-            async for part in response.aiter_raw():
+            async for part in response.aiter_bytes():
                 size += len(part)
                 if size > LARGEST_ANSWER:
                     raise _UnansweredError(

@@ -1,0 +1,62 @@
+"""What is counted over time: option changes, the memory setting in effect, jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from forgediag.model import MB, Gap, Options, Progress
+from forgediag.sources.counts import TargetCounts
+
+DOWN = Gap("down", "refused")
+
+
+def options(**values: Any) -> Options:
+    return Options({"forge_inference_memory": 1024.0, "a": 1, **values})
+
+
+def test_changed_added_and_removed_options_count_and_forges_own_do_not() -> None:
+    counts = TargetCounts(())
+    counts.options(options(sd_checkpoint_hash=""))
+    counts.options(options(a=2, b=1, sd_checkpoint_hash="abc"))
+    counts.options(DOWN)
+    counts.options(options())
+    assert counts.read().option_changes == 4
+
+
+def test_the_value_in_effect_is_unknown_until_a_change_is_seen() -> None:
+    counts = TargetCounts(())
+    counts.options(options())
+    assert counts.read().effective_inference_memory is None
+    counts.options(options(forge_inference_memory=2048.0))
+    assert counts.read().effective_inference_memory == 2048 * MB
+
+
+def test_a_restarted_forge_works_with_1024_mb_whatever_it_shows() -> None:
+    counts = TargetCounts(())
+    counts.options(options(forge_inference_memory=4096.0))
+    counts.progress(DOWN, 1.0)
+    assert counts.read().effective_inference_memory is None
+    counts.options(options(forge_inference_memory=4096.0))
+    assert counts.read().effective_inference_memory == 1024 * MB
+    assert counts.read().option_changes == 0
+
+
+def test_jobs_are_counted_by_outcome_and_timed() -> None:
+    counts = TargetCounts(())
+    counts.progress(Progress("t", -1, 0, "1", 0, 0, 0.01, interrupted=False), 10.0)
+    assert counts.job_running
+    counts.progress(Progress("", 0, 1, "1", 0, 20, 0.0, interrupted=False), 13.0)
+    counts.progress(Progress("", 0, 0, "2", 0, 20, 0.0, interrupted=False), 14.0)
+    tally = counts.read()
+    assert tally.jobs == {"done": 1, "failed": 1}
+    assert tally.job_seconds is not None
+    assert (tally.job_seconds.count, tally.job_seconds.sum) == (1, 3.0)
+
+
+def test_request_durations_fall_into_cumulative_buckets() -> None:
+    counts = TargetCounts(["options"])
+    for seconds in (0.001, 0.002, 9.0):
+        counts.request("options", seconds)
+    requests = counts.read().requests["options"]
+    assert requests.counts[:3] == (1, 2, 2)
+    assert requests.count == 3
