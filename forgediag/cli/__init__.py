@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, str] = {
 class Failure(click.ClickException):
     """An error told in one line. `exit_code` 2 is a usage error, 3 means nothing could be examined."""
 
+    exit_code: int
+
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code
@@ -82,7 +84,7 @@ class Settings:
 @click.option("--auth-file", metavar="FILE", help="A file whose first line is USER:PASS.")
 @click.option("--gpu", metavar="GPU", help="Forge's GPU: NVML index, or UUID or its beginning.")
 @click.pass_context
-def main(context: click.Context, path: str | None, **flags: str | None) -> None:
+def main(context: click.Context, /, path: str | None, **flags: str | None) -> None:
     """Diagnostics and memory profiling for Stable Diffusion WebUI Forge.
 
     Every option is also a FORGEDIAG_* variable and a key of the config file.

@@ -159,7 +159,7 @@ def assemble(url: str, facts: Mapping[str, Known[Any]]) -> Known[Forge]:
         url: Forge's base URL.
         facts: the latest result by endpoint name; one not read yet is absent.
     """
-    unread = Gap(f"{url} was not asked yet", "starting")
+    unread = Gap(f"{url} was not asked yet", "starting", expected=True)
     progress = facts.get("progress", unread)
     if isinstance(progress, Gap) and (progress.kind in DOWN or progress is unread):
         return progress

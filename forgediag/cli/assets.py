@@ -1,0 +1,28 @@
+"""`forgediag assets`: files for the systems around forgediag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forgediag.cli import Failure
+from forgediag.plugins import assets
+
+
+@click.command("assets")
+@click.argument("kind")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def command(kind: str, directory: Path) -> None:
+    """Write the files of KIND (grafana, prometheus) below DIRECTORY."""
+    known = {asset.kind: asset for asset in assets()}
+    if kind not in known:
+        raise Failure(f"no assets {kind!r}; there are: {', '.join(sorted(known))}")
+    for name, content in known[kind].files().items():
+        path = directory / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, "utf-8")
+        except OSError as error:
+            raise Failure(f"cannot write {path}: {error.strerror or error}", 1) from error
+        click.echo(path)

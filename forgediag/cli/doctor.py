@@ -1,0 +1,34 @@
+"""`forgediag doctor`: every check once."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from forgediag.cli import Settings
+from forgediag.cli.looking import look, show
+from forgediag.model import Report, Severity
+
+LEVELS = {severity.label: severity for severity in Severity if severity}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--fail-on", type=click.Choice(list(LEVELS)), default="failure", help="Exit 1 from this severity on.")
+@click.pass_obj
+def command(settings: Settings, as_json: bool, fail_on: str) -> None:  # noqa: FBT001 - click's signature
+    """Every check once, findings worst first, each with its evidence and what to do.
+
+    Exit status: 0 fine, 1 findings at or above --fail-on, 3 nothing at all could be examined.
+    """
+    report = look(settings.config())
+    show(report, "findings" if as_json else "text")
+    sys.exit(status(report, LEVELS[fail_on]))
+
+
+def status(report: Report, fail_on: Severity) -> int:
+    """The exit status a report deserves."""
+    if report.results and all(result.status is Severity.UNKNOWN for result in report.results):
+        return 3
+    return int(report.verdict >= fail_on)

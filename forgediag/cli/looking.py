@@ -1,0 +1,32 @@
+"""One look at everything, for the commands that report and end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from forgediag.cli import Failure
+from forgediag.cli.run import sampler
+from forgediag.config import Config
+from forgediag.daemon import Daemon
+from forgediag.model import Report
+from forgediag.plugins import checks, exporters
+
+
+def look(config: Config) -> Report:
+    """Read every source once, judge and advise. A source that fails is a gap in the report."""
+    return asyncio.run(Daemon(config, checks(), sampler(config)).observe_once())
+
+
+def show(report: Report, exporter: str) -> None:
+    """Print a report through the exporter of that name.
+
+    Raises:
+        Failure: no such exporter is installed.
+    """
+    for item in exporters():
+        if item.name == exporter:
+            click.echo(item.render(report).decode(), nl=False)
+            return
+    raise Failure(f"no exporter {exporter!r} is installed; reinstall forgediag", 1)

@@ -1,0 +1,43 @@
+"""`forgediag run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from forgediag.cli import Settings
+from forgediag.cli.serving import Service, log, start_logging
+from forgediag.config import Config
+from forgediag.daemon import GpuSource
+
+
+def sampler(config: Config) -> GpuSource:
+    """The sampler of this machine's real GPUs."""
+    from forgediag.sources.nvml import load_library  # noqa: PLC0415
+    from forgediag.sources.sampler import Sampler  # noqa: PLC0415
+
+    return Sampler(load_library, config.sampling)
+
+
+@click.command("run")
+@click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
+@click.pass_obj
+def command(settings: Settings, listen: str | None, log_level: str | None) -> None:
+    """The daemon: poll Forge, sample GPU memory, check, recommend, export.
+
+    SIGTERM or Ctrl-C ends it, SIGHUP re-reads the configuration.
+    """
+
+    def reread() -> Config:
+        return settings.config(listen=listen, log_level=log_level)
+
+    config = reread()
+    start_logging(config.log_level)
+    names = ", ".join(f"{target.name} ({target.url or 'the default addresses'})" for target in config.targets)
+
+    def ready(url: str) -> None:
+        log.info("watching %s; metrics at %s/metrics", names, url)
+
+    asyncio.run(Service(config, sampler).run(reread, ready))

@@ -1,0 +1,96 @@
+"""Running the daemon and its server until a signal ends them: shared by `run` and `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from forgediag.cli import Failure
+from forgediag.config import Config
+from forgediag.daemon import Daemon, GpuSource, stop_on_signals
+from forgediag.http import Server, serve
+from forgediag.model import Report
+from forgediag.plugins import checks, exporters
+from forgediag.server import Site
+
+log = logging.getLogger("forgediag")
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def start_logging(level: str) -> None:
+    """Log to standard error, one line an event; httpx's own line a request is left out."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+class Service:
+    """The server with the daemon behind it; a re-read configuration replaces the daemon, not the server."""
+
+    def __init__(self, config: Config, gpus: Callable[[Config], GpuSource]) -> None:
+        self._config = config
+        self._gpus = gpus
+        self._daemon: Daemon | None = None
+
+    def report(self) -> Report | None:
+        """The newest report of the daemon running now."""
+        return self._daemon.report() if self._daemon else None
+
+    async def run(self, reread: Callable[[], Config] | None, ready: Callable[[str], None]) -> None:
+        """Serve until a signal ends it.
+
+        Args:
+            reread: the configuration anew, on SIGHUP; a bad one is logged and the old one stays.
+            ready: told the address once the server listens.
+
+        Raises:
+            Failure: the address cannot be listened on.
+        """
+        stop, hangup = asyncio.Event(), asyncio.Event()
+        stop_on_signals(stop, hangup if reread else None)
+        server = await self._listen()
+        ready(server.url)
+        try:
+            while not stop.is_set():
+                await self._run_until(stop, hangup)
+                if hangup.is_set() and reread is not None:
+                    hangup.clear()
+                    self._reload(reread)
+        finally:
+            await server.close()
+
+    async def _listen(self) -> Server:
+        host, port = self._config.address()
+        if host not in LOOPBACK:
+            log.warning("listening on %s: everybody who reaches this machine can read what forgediag knows", host)
+        try:
+            return await serve(Site(self.report, exporters()).handle, host, port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Failure(
+                f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT", 1
+            ) from error
+
+    async def _run_until(self, *events: asyncio.Event) -> None:
+        self._daemon = Daemon(self._config, checks(), self._gpus(self._config))
+        ended = asyncio.Event()
+        running = asyncio.ensure_future(self._daemon.run(ended))
+        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
+        ended.set()
+        for wait in waits:
+            wait.cancel()
+        await running
+
+    def _reload(self, reread: Callable[[], Config]) -> None:
+        try:
+            config = reread()
+        except Failure as error:
+            log.error("the configuration stays as it was: %s", error.message)  # noqa: TRY400 - one line, no traceback
+            return
+        if config.listen != self._config.listen:
+            log.warning("listen changed to %s: that needs a restart", config.listen)
+        self._config = config
+        log.info("configuration re-read")

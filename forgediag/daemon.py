@@ -1,0 +1,244 @@
+"""The order of things: poll, sample, observe, check, advise, and hand the newest report to whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from forgediag.check import Check, run_checks
+from forgediag.config import Config
+from forgediag.model import (
+    Advice,
+    CheckResult,
+    Finding,
+    Gap,
+    Host,
+    Known,
+    Nvml,
+    Report,
+    Snapshot,
+    Target,
+)
+from forgediag.observe import gpu_of
+from forgediag.sources.host import is_local, read_host
+from forgediag.sources.local import LocalFacts
+from forgediag.sources.meter import Meter
+from forgediag.sources.poll import ForgePoll
+
+JUDGE_AT_LEAST_EVERY = 5.0
+"""Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
+
+log = logging.getLogger(__name__)
+
+
+class GpuSource(Protocol):
+    """What the daemon wants of a sampler: the real one, or a simulated one for `demo`."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a driver call does not come back."""
+        ...
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds the last sample came late, None before the first."""
+        ...
+
+    def start(self) -> None:
+        """Begin sampling."""
+        ...
+
+    def stop(self) -> None:
+        """End sampling, soon."""
+        ...
+
+    def job_running(self, running: bool) -> None:  # noqa: FBT001 - one of two states, told by name
+        """A generation began or ended."""
+        ...
+
+    def snapshot(self) -> Known[Nvml]:
+        """What is known now, without waiting."""
+        ...
+
+
+class Watch:
+    """One target: its Forge polled, and what this machine knows of it."""
+
+    def __init__(self, poll: ForgePoll, local: LocalFacts) -> None:
+        self.poll = poll
+        self.local = local
+
+    def observe(self, nvml: Known[Nvml]) -> Target:
+        """The target as it is now."""
+        forge, process = self.poll.facts(), self.local.process()
+        return Target(
+            name=self.poll.target.name,
+            forge=forge,
+            process=process,
+            install=self.local.install,
+            gpu=gpu_of(nvml, process, forge, self.poll.target.gpu, local=is_local(self.poll.url)),
+            files=self.local.files,
+        )
+
+
+class Daemon:
+    """Runs every source and keeps the newest report. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        checks: Sequence[Check],
+        gpus: GpuSource,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is read.
+
+        Args:
+            config: what to watch and how often.
+            checks: what to judge.
+            gpus: the sampler, not yet started.
+            clock: monotonic seconds.
+            wall: Unix seconds.
+        """
+        self._config, self._checks, self._gpus = config, checks, gpus
+        self._clock, self._wall = clock, wall
+        self._busy: set[str] = set()
+        self._watches = [self._watch(index) for index in range(len(config.targets))]
+        self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
+        self._nvml_meter, self._host_meter = Meter("nvml"), Meter("host")
+        self._report: Report | None = None
+        self._was_stuck = False
+        self._judged_at = float("-inf")
+        self._findings: tuple[Finding, ...] = ()
+        self._results: tuple[CheckResult, ...] = ()
+        self._advice: Mapping[str, Known[Advice]] = {}
+
+    def _watch(self, index: int) -> Watch:
+        target, config = self._config.targets[index], self._config
+
+        def on_job(running: bool) -> None:  # noqa: FBT001 - ForgePoll's signature
+            (self._busy.add if running else self._busy.discard)(target.name)
+            self._gpus.job_running(bool(self._busy))
+
+        poll = ForgePoll(target, config.pace, on_job=on_job, clock=self._clock, wall=self._wall)
+        return Watch(poll, LocalFacts(target, config, busy=lambda: bool(self._busy)))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""
+        self._gpus.start()
+        jobs = [self._every(self._config.pace.tick, self.tick), self._every(self._config.pace.host, self._read_host)]
+        for watch in self._watches:
+            jobs += [watch.poll.run(), self._follow(watch)]
+        tasks = [asyncio.ensure_future(job) for job in jobs]
+        ended = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                log.error("a source ended unexpectedly", exc_info=error)
+            task.cancel()
+        await asyncio.wait(tasks, timeout=1.0)
+        self._gpus.stop()
+        for watch in self._watches:
+            watch.local.close()
+
+    async def observe_once(self) -> Report:
+        """Read every source once and judge: what `doctor` does."""
+        self._gpus.start()
+        self._read_host()
+        for watch in self._watches:
+            await watch.poll.read_once()
+            await watch.local.refresh(watch.poll.url, watch.poll.facts())
+            await watch.poll.close()
+        await asyncio.to_thread(self._wait_for_gpus)
+        report = self.tick()
+        self._gpus.stop()
+        return report
+
+    def _wait_for_gpus(self, seconds: float = 2.0) -> None:
+        """The sampler's first look; a driver that hangs is a gap after this long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and _starting(self._gpus.snapshot()):
+            time.sleep(0.01)
+
+    async def _every(self, seconds: float, act: Callable[[], object]) -> None:
+        while True:
+            act()
+            await asyncio.sleep(seconds)
+
+    async def _follow(self, watch: Watch) -> None:
+        """Look for the process, the install directory and the files: in threads, for disks can be slow."""
+        while True:
+            await watch.local.refresh(watch.poll.url, watch.poll.facts())
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(watch.poll.changed.wait(), self._config.pace.files)
+            watch.poll.changed.clear()
+            self._judged_at = float("-inf")
+            await asyncio.sleep(self._config.pace.tick)
+
+    def _read_host(self) -> None:
+        started = self._clock()
+        self._host = read_host()
+        self._host_meter.record(self._host, self._clock() - started, self._wall())
+
+    def tick(self) -> Report:
+        """Observe, judge again when something changed or time has passed, and make the newest report."""
+        nvml = self._gpus.snapshot()
+        self._nvml_meter.record(nvml, 0.0, self._wall())
+        snapshot = Snapshot(
+            at=self._wall(),
+            targets=tuple(watch.observe(nvml) for watch in self._watches),
+            nvml=nvml,
+            host=self._host,
+            sources=tuple(meter.read() for meter in self._meters()),
+            tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
+            sampler_lag=self._gpus.lag,
+        )
+        stuck = self._gpus.stuck
+        if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:
+            self._findings, self._results = run_checks(self._checks, snapshot, self._clock)
+            self._judged_at = self._clock()
+        self._was_stuck = stuck
+        self._report = Report(snapshot, self._findings, self._results, self._advice)
+        return self._report
+
+    def _meters(self) -> list[Meter]:
+        own = [self._nvml_meter, self._host_meter]
+        return own + [meter for watch in self._watches for meter in (watch.poll.meter, watch.local.meter)]
+
+    def report(self) -> Report | None:
+        """The newest report; None before the first poll is done.
+
+        A driver call that has begun to hang is noticed here at once, not at the next tick.
+        """
+        if self._gpus.stuck != self._was_stuck:
+            self.tick()
+        report = self._report
+        if report is None or any(_starting(target.forge) for target in report.snapshot.targets):
+            return None
+        return report
+
+
+def _starting(fact: object) -> bool:
+    return isinstance(fact, Gap) and fact.kind == "starting"
+
+
+def stop_on_signals(stop: asyncio.Event, reload: asyncio.Event | None = None) -> None:
+    """Set `stop` on SIGTERM and Ctrl-C (Windows has no loop handlers for them), `reload` on SIGHUP."""
+    loop = asyncio.get_running_loop()
+
+    def set_from_signal(event: asyncio.Event) -> Callable[..., object]:
+        return lambda *_: loop.call_soon_threadsafe(event.set)
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), set_from_signal(stop))
+    if reload is not None and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, set_from_signal(reload))

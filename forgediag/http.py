@@ -1,0 +1,317 @@
+"""A small HTTP/1.1 server on asyncio and h11: for the daemon's pages and for the simulated Forge."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request. Header names are lower-case; `path` is decoded and has no query."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. A body of bytes is sent in one write with its head; an iterator is sent chunked as it comes."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask of the server. Bytes and seconds.
+
+    `read_seconds` is for a whole request from its first byte on, `idle_seconds` for a silent connection.
+    """
+
+    header_bytes: int = 16 * 1024
+    body_bytes: int = 1024 * 1024
+    read_seconds: float = 10.0
+    idle_seconds: float = 120.0
+    connections: int = 256
+
+
+class Server:
+    """A listening server. `port` is the real one when 0 was asked for."""
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._scheme = "http"
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        """Start to accept.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        self._scheme = "https" if tls else "http"
+        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=128)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port listened on."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the server does not listen")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def port(self) -> int:
+        """The port listened on."""
+        return self.address[1]
+
+    @property
+    def url(self) -> str:
+        """The server's address as a URL without a path."""
+        host, port = self.address
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def close(self) -> None:
+        """Stop accepting and drop every connection."""
+        if self._server is not None:
+            self._server.close()
+            for connection in tuple(self.connections):
+                connection.abort()
+            await asyncio.sleep(0)
+            self._server = None
+
+
+async def serve(
+    handler: Handler, host: str, port: int, *, limits: Limits | None = None, tls: ssl.SSLContext | None = None
+) -> Server:
+    """Serve `handler` on an address (port 0: any free one).
+
+    A handler that returns a Response without awaiting is answered in the same turn of the event loop.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    server = Server(handler, limits or Limits())
+    await server.listen(host, port, tls)
+    return server
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection: requests one after the other, pipelined ones kept until their turn."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._request: h11.Request | None = None
+        self._body = bytearray()
+        self._reading = False
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a client, or turn it away when there are too many."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no other
+        self._transport = transport
+        if len(self._server.connections) >= self._server.limits.connections:
+            self._refuse(503, "too many connections")
+            return
+        self._server.connections.add(self)
+        self._wait(self._server.limits.idle_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Forget a client."""
+        self._server.connections.discard(self)
+        if self._timer:
+            self._timer.cancel()
+        if self._task:
+            self._task.cancel()
+        self._drained.set()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._transport:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client reads slowly."""
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._drained.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and answer what is whole."""
+        if not self._reading:
+            self._reading = True
+            self._wait(self._server.limits.read_seconds)
+        self._protocol.receive_data(data)
+        if self._task is not None and self._transport:  # pipelined behind a slow answer: let TCP hold the rest
+            self._transport.pause_reading()
+        self._proceed()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still read."""
+        self._protocol.receive_data(b"")
+        self._proceed()
+        return self._task is not None
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        if self._reading and self._task is None:
+            self._refuse(408, "the request took too long")
+        elif self._task is None:
+            self._close()
+
+    def _proceed(self) -> None:
+        try:
+            while self._task is None and self._transport and not self._transport.is_closing():
+                event = self._protocol.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED:
+                    return
+                self._take(event)
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, "this is no HTTP request that can be served")
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, h11.Request):
+            self._request = event
+            if self._protocol.they_are_waiting_for_100_continue:
+                self._write(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
+        elif isinstance(event, h11.Data):
+            self._body += event.data
+            if len(self._body) > self._server.limits.body_bytes:
+                self._refuse(413, f"a body may have {self._server.limits.body_bytes} bytes")
+        elif isinstance(event, h11.EndOfMessage):
+            self._answer()
+        elif isinstance(event, h11.ConnectionClosed):
+            self._close()
+
+    def _answer(self) -> None:
+        request = self._whole_request()
+        if request is None:
+            self._refuse(400, "the request target is not valid")
+            return
+        response = self._handled(request)
+        if isinstance(response, Response) and isinstance(response.body, bytes):
+            self._send(response, response.body)
+            self._next()
+        else:
+            self._task = asyncio.ensure_future(self._answer_later(response))
+
+    def _whole_request(self) -> Request | None:
+        head, body = self._request, bytes(self._body)
+        if head is None:
+            return None
+        try:
+            target = urlsplit(head.target.decode("ascii"))
+            query = dict(parse_qsl(target.query, keep_blank_values=True, max_num_fields=100))
+        except ValueError:
+            return None
+        peer = self._transport.get_extra_info("peername") if self._transport else None
+        headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
+        client = str(peer[0]) if peer else ""
+        return Request(head.method.decode(), unquote(target.path), query, headers, body, client)
+
+    def _handled(self, request: Request) -> Response | Awaitable[Response]:
+        try:
+            return self._server.handler(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return _FAILED
+
+    async def _answer_later(self, response: Response | Awaitable[Response]) -> None:
+        if inspect.isawaitable(response):
+            try:
+                response = await response
+            except Exception:
+                log.exception("a request failed")
+                response = _FAILED
+        assert isinstance(response, Response)  # noqa: S101 - the handler's type says so
+        if isinstance(response.body, bytes):
+            self._send(response, response.body)
+        else:
+            await self._stream(response, response.body)
+        self._task = None
+        self._next()
+        if self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._proceed()
+
+    async def _stream(self, response: Response, parts: AsyncIterator[bytes]) -> None:
+        self._write(self._protocol.send(self._head(response, None)))
+        if self._request is None or self._request.method != b"HEAD":
+            async for part in parts:
+                await self._drained.wait()
+                self._write(self._protocol.send(h11.Data(data=part)))
+        self._write(self._protocol.send(h11.EndOfMessage()))
+
+    def _head(self, response: Response, length: int | None) -> h11.Response:
+        headers = [*response.headers.items()]
+        if length is not None:
+            headers.append(("content-length", str(length)))
+        return h11.Response(status_code=response.status, headers=headers)
+
+    def _send(self, response: Response, body: bytes) -> None:
+        """Head and body in one write: two would wait for each other's acknowledgement (Nagle, delayed ACK)."""
+        data = self._protocol.send(self._head(response, len(body))) or b""
+        if self._request is None or self._request.method != b"HEAD":
+            data += self._protocol.send(h11.Data(data=body)) or b""
+        self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
+
+    def _write(self, data: bytes | None) -> None:
+        if data and self._transport and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _next(self) -> None:
+        self._request = None
+        self._body.clear()
+        self._reading = False
+        if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
+            self._protocol.start_next_cycle()
+            self._wait(self._server.limits.idle_seconds)
+        else:
+            self._close()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer in a word and close; what else the client sends is not read."""
+        if self._protocol.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            head = {"content-type": "text/plain; charset=utf-8", "connection": "close"}
+            self._request = None
+            self._send(Response(status, head), f"{reason}\n".encode())
+        self._close()
+
+    def _close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+
+_FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, b"this failed; the log says why\n")
