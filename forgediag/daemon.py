@@ -40,8 +40,8 @@ class GpuSource(Protocol):
     """What the daemon wants of a sampler: the real one, or a simulated one for `demo`."""
 
     @property
-    def stuck(self) -> bool:
-        """Whether a driver call does not come back."""
+    def stuck(self) -> Gap | None:
+        """The gap that stands for everything while a driver call does not come back."""
         ...
 
     @property
@@ -57,7 +57,7 @@ class GpuSource(Protocol):
         """End sampling, soon."""
         ...
 
-    def job_running(self, running: bool) -> None:  # noqa: FBT001 - one of two states, told by name
+    def job_running(self, running: bool) -> None:  # noqa: FBT001 - a state
         """A generation began or ended."""
         ...
 
@@ -201,7 +201,7 @@ class Daemon:
             tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
             sampler_lag=self._gpus.lag,
         )
-        stuck = self._gpus.stuck
+        stuck = self._gpus.stuck is not None
         if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:
             self._findings, self._results = run_checks(self._checks, snapshot, self._clock)
             self._judged_at = self._clock()
@@ -218,7 +218,7 @@ class Daemon:
 
         A driver call that has begun to hang is noticed here at once, not at the next tick.
         """
-        if self._gpus.stuck != self._was_stuck:
+        if (self._gpus.stuck is not None) != self._was_stuck:
             self.tick()
         report = self._report
         if report is None or any(_starting(target.forge) for target in report.snapshot.targets):

@@ -10,14 +10,13 @@ from forgediag.cli import Settings
 from forgediag.cli.serving import Service, log, start_logging
 from forgediag.config import Config
 from forgediag.daemon import GpuSource
+from forgediag.sources.sampler import Sampler
 
 
 def sampler(config: Config) -> GpuSource:
     """The sampler of this machine's real GPUs."""
-    from forgediag.sources.nvml import load_library  # noqa: PLC0415
-    from forgediag.sources.sampler import Sampler  # noqa: PLC0415
-
-    return Sampler(load_library, config.sampling)
+    rates = config.sampling
+    return Sampler(idle_hz=rates.idle_hz, busy_hz=rates.busy_hz, windows=rates.windows)
 
 
 @click.command("run")

@@ -142,7 +142,7 @@ def _visible_devices(process: psutil.Process) -> str | None:
 
 
 def _flag(arguments: Sequence[str], name: str) -> str | None:
-    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for here, following in zip(arguments, (*arguments[1:], ""), strict=False):
         if here == name:
             return following
         if here.startswith(name + "="):
