@@ -1,0 +1,83 @@
+"""What this machine knows of one target: its process, its install directory, its model files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from forgediag.config import TargetConfig
+from forgediag.model import Files, Forge, Gap, Install, Known, Process
+from forgediag.sources.files import FileReader, Hashes
+from forgediag.sources.host import ProcessFinder, is_local
+from forgediag.sources.install import read_install
+from forgediag.sources.meter import Meter
+
+NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
+
+
+class LocalFacts:
+    """Reads disks and process tables for one target, in threads, for both can be slow."""
+
+    def __init__(
+        self,
+        target: TargetConfig,
+        hashes: Hashes | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is read.
+
+        Args:
+            target: which Forge.
+            hashes: where SHA-256s come from; None when they are not wanted.
+            clock: monotonic seconds.
+            wall: Unix seconds.
+        """
+        self._target = target
+        self._clock, self._wall = clock, wall
+        self._finder: ProcessFinder | None = None
+        self._reader = FileReader(target.paths, hashes)
+        self._installed_at: tuple[str, float] | None = None
+        self.meter = Meter(f"files:{target.name}")
+        self.files: Known[Files] = NOT_READ
+        self.install: Known[Install] = NOT_READ
+        self._url = ""
+
+    def process(self) -> Known[Process]:
+        """Forge's process as it is now: cheap."""
+        return NOT_READ if self._finder is None else self._finder.read()
+
+    async def refresh(self, url: str, forge: Known[Forge]) -> None:
+        """Look again for the process, the install directory and the files."""
+        if self._finder is None or url != self._url:
+            self._finder, self._url = ProcessFinder(url), url
+        await asyncio.to_thread(self._refresh, self._finder, forge)
+
+    def _refresh(self, finder: ProcessFinder, forge: Known[Forge]) -> None:
+        started = self._clock()
+        finder.find()
+        process = finder.read()
+        self.install = self._read_install(process)
+        if isinstance(forge, Forge):
+            elsewhere = not is_local(self._url) or isinstance(process, Gap)
+            self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere)
+        else:
+            self.files = forge
+        self.meter.record(self.files, self._clock() - started, self._wall())
+
+    def _read_install(self, process: Known[Process]) -> Known[Install]:
+        """Once for each start of Forge: an update needs a restart to take effect."""
+        directory = self._target.directory or (process.directory if isinstance(process, Process) else "")
+        if not directory:
+            return Gap(f"Forge's directory is not known: {_reason(process)}; name it with --forge-dir", "missing", expected=True)
+        key = (directory, process.started if isinstance(process, Process) else 0.0)
+        if key != self._installed_at:
+            self._installed_at = key
+            self._install = read_install(directory, process)
+        return self._install
+
+
+def _reason(process: Known[Process]) -> str:
+    return process.reason if isinstance(process, Gap) else "its process does not tell its directory"
