@@ -14,7 +14,7 @@ Confidence = Literal["high", "medium", "low"]
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A published file. `size` in bytes, None where no public source states it; `sources` say who published the hash."""
+    """A published file. `size` in bytes, None where no public source states it; `sources` published the hash."""
 
     names: tuple[str, ...]
     size: int | None
