@@ -49,6 +49,7 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
+    `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
     """
 
     path: str
@@ -62,14 +63,19 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
+    vae_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files behind Forge's listing that can be read here."""
+    """The files behind Forge's listing that can be read here.
+
+    `unreadable` says why for each other path; `pending` files were not looked at yet.
+    """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
+    pending: int = 0
 
     @property
     def selected(self) -> tuple[ModelFile, ...]:

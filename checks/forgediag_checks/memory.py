@@ -1,0 +1,111 @@
+"""Is the memory set and shared so that Forge can work? MB are Forge's: 1 048 576 bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forgediag.check import Problem, check
+from forgediag.model import MB, Gap, Gpu, GpuProcess, Options, Process, Severity, Target
+from forgediag_checks.sizes import gib, mb
+
+DEFAULT_MB = 1024
+"""Forge's own default of forge_inference_memory (Forge dfdcbab, modules_forge/shared_options.py)."""
+
+
+def low_mark(total_mb: int) -> float:
+    """Below this value of forge_inference_memory, in MB, Forge itself warns (Forge dfdcbab, main_entry.py)."""
+    return min(512, 0.05 * total_mb)
+
+
+@check(
+    "inference-memory-range",
+    title="forge_inference_memory is sensible",
+    why=(
+        "Forge accepts any number, negative ones included. It keeps this much of the card free of weights for the"
+        " computation; GPU weights, the number in the web page, is the rest of the card."
+    ),
+    severity=Severity.FAILURE,
+    fix=(
+        'POST {"forge_inference_memory": 1024} to /sdapi/v1/options, or ask `forgediag recommend` for the best value.',
+    ),
+)
+def inference_memory_range(target: Target, options: Options, gpu: Gpu) -> Iterator[Problem]:
+    """Negative, above the card, zero, or under Forge's own warning mark; forks without the option have none of it."""
+    value = options.inference_memory_mb
+    total = int(gpu.info.total / MB)
+    mark = low_mark(total)
+    if value is None or (mark <= value < total):
+        return
+    weights = total - value
+    both = f"inference memory {value:g} MB, GPU weights {weights:g} MB of {total} MB"
+    severity = Severity.FAILURE
+    if value < 0:
+        message = f"{both}: a negative reserve lets Forge plan with more memory than the card has"
+    elif value >= total:
+        message = f"{both}: nothing is left for weights, every layer is moved to the card again at each step"
+    elif _adds_an_estimate(target):
+        return
+    elif value == 0:
+        severity = Severity.WARNING
+        message = f"{both}: nothing is kept for the computation; a model that just fits runs out of memory"
+    else:
+        severity = Severity.WARNING
+        message = f"{both}: below {mark:g} MB Forge warns of low VRAM, and large images run out of memory"
+    evidence = {"forge_inference_memory": value, "gpu_weights_mb": weights, "total_mb": total, "low_mark_mb": mark}
+    yield Problem("forge_inference_memory", message, evidence, severity)
+
+
+def _adds_an_estimate(target: Target) -> bool:
+    """Whether the value comes on top of an estimate (ersatzForge fca12a28), so that a small one is fine."""
+    return not isinstance(target.forge, Gap) and target.forge.fork == "ersatzforge"
+
+
+def others_mark(total: int) -> int:
+    """Bytes that other programs may hold on a card of `total` bytes without a warning: 10 %, at most 1 GiB."""
+    return min(total // 10, 1024 * MB)
+
+
+@check(
+    "gpu-other-processes",
+    title="Forge has its card to itself",
+    why=(
+        "Forge plans with the memory that is free when it loads a model. What another program takes later is missing"
+        " during the computation: it slows down or runs out of memory."
+    ),
+    severity=Severity.WARNING,
+    fix=(
+        "Close the other programs on this card, or move them to another one.",
+        "If they must stay, raise forge_inference_memory by what they may still take.",
+    ),
+)
+def gpu_other_processes(gpu: Gpu, process: Process) -> Iterator[Problem]:
+    """Memory of other compute processes on Forge's card, over 10 % of it or 1 GiB, whichever is less.
+
+    Windows drivers in WDDM mode do not tell a process's memory; then nothing can be said.
+    """
+    if isinstance(gpu.processes, Gap):
+        if not gpu.processes.expected:
+            yield Problem(gpu.info.name, gpu.processes.reason, severity=Severity.UNKNOWN, fix=())
+        return
+    others = [item for item in gpu.processes if item.pid != process.pid and item.used]
+    held = sum(map(_held, others))
+    if held <= others_mark(gpu.info.total):
+        return
+    most = max(others, key=_held)
+    yield Problem(
+        subject=gpu.info.name,
+        message=(
+            f"other programs hold {gib(held)} of Forge's card, {held / gpu.info.total:.0%} of it;"
+            f" most of it process {most.pid} with {mb(_held(most))}"
+        ),
+        evidence={
+            "bytes": held,
+            "share": round(held / gpu.info.total, 4),
+            "mark_bytes": others_mark(gpu.info.total),
+            "processes": {str(item.pid): item.used for item in sorted(others, key=_held, reverse=True)[:10]},
+        },
+    )
+
+
+def _held(process: GpuProcess) -> int:
+    return process.used or 0

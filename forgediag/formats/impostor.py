@@ -1,0 +1,102 @@
+"""Files that are not what their name says: a web page, an error answer, a git-lfs pointer, zeros, another format."""
+
+from __future__ import annotations
+
+import re
+
+from forgediag.model import Fault
+
+SNIFF = 512
+"""Bytes from the start of a file that are enough to recognise any of these."""
+
+AGAIN = (
+    "Delete the file and download it again.",
+    "Compare its size with the one on the download page before you select it in Forge.",
+)
+"""How a file that is not whole gets whole."""
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_LFS_SIZE = re.compile(rb"^size (\d{1,18})$", re.MULTILINE)
+_MARKUP = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--", b"<error")
+_LATER_PICKLES = tuple(bytes((0x80, version)) for version in range(2, 6))
+_ARCHIVES = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!", "RAR"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+
+def recognise(head: bytes, size: int) -> Fault | None:
+    """What a file is that cannot be the model its name promises; None when nothing known fits.
+
+    Args:
+        head: the first bytes of the file, at least `SNIFF` of them if it has that many.
+        size: the file's size in bytes.
+    """
+    if size == 0:
+        return Fault("empty", "the file is empty (0 bytes)", AGAIN)
+    if not any(head):
+        return Fault(
+            "zeros",
+            "the file begins with zeros: the space was reserved but the download never wrote it",
+            AGAIN,
+            offset=0,
+        )
+    return _text(head, size) or _other_format(head)
+
+
+def _text(head: bytes, size: int) -> Fault | None:
+    if head.startswith(_LFS):
+        said = _LFS_SIZE.search(head)
+        real = f"; the real file has {int(said[1]):,} bytes" if said else ""
+        return Fault(
+            "lfs-pointer",
+            f"the file is a git-lfs pointer of {size:,} bytes, not the model{real}",
+            (
+                "Run `git lfs install` and `git lfs pull` in the folder it came from.",
+                "Or download the file itself from its page (the download button, not a git clone).",
+            ),
+        )
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    if start.startswith(_MARKUP):
+        return Fault(
+            "html-page",
+            "the file is a web page: the server answered with a log-in or error page instead of the model",
+            ("Delete the file.", "Log in, or accept the model's licence, on its page and download it from there."),
+        )
+    text = head[:SNIFF].strip()
+    if not _printable(text):
+        return None
+    if start.startswith((b"{", b"[")):
+        return Fault("json-answer", f"the file is a server's answer in JSON, not a model: {_quote(text)}", AGAIN)
+    return Fault("text", f"the file is plain text, not a model: {_quote(text)}", AGAIN)
+
+
+def _other_format(head: bytes) -> Fault | None:
+    if head.startswith(b"GGUF"):
+        return _misnamed("gguf", "a GGUF file", ".gguf")
+    if head.startswith(b"PK\x03\x04"):
+        return _misnamed("zip", "a zip archive, as torch.save writes them", ".ckpt or .pt")
+    if head.startswith(_LATER_PICKLES):
+        return _misnamed("pickle", "a Python pickle, as old torch.save versions wrote them", ".ckpt or .pt")
+    for magic, name in _ARCHIVES:
+        if head.startswith(magic):
+            return Fault(
+                "archive",
+                f"the file is a {name} archive, not a model",
+                ("Unpack the archive and put the model file inside it in this place.",),
+            )
+    return None
+
+
+def _misnamed(id: str, what: str, ending: str) -> Fault:  # noqa: A002 - the field it fills
+    return Fault(
+        f"named-wrong-{id}",
+        f"the file's contents are {what}, but its name says otherwise",
+        (f"Rename it so that it ends in {ending}: Forge chooses its loader by the ending alone.",),
+    )
+
+
+def _printable(text: bytes) -> bool:
+    return bool(text) and all(byte >= 32 or byte in b"\t\r\n" for byte in text) and b"\x7f" not in text
+
+
+def _quote(text: bytes) -> str:
+    line = " ".join(text.decode("utf-8", "replace").split())
+    return f'"{line[:80]}…"' if len(line) > 80 else f'"{line}"'

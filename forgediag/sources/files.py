@@ -1,0 +1,210 @@
+"""The model files behind Forge's listing: their headers, read once for each version of a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from forgediag.forge import autoencoder, families, selection
+from forgediag.formats import model_file
+from forgediag.formats.impostor import SNIFF
+from forgediag.model import Fault, Files, Gap, Known, Listing, ModelFile, Options, Role
+from forgediag.sources.paths import local_path
+
+HEADER_LIMIT = 32 * 1024 * 1024
+"""The longest header read here, in bytes; those of published models are under 1 MB."""
+
+NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
+NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one version of a file from the next without reading it."""
+
+    size: int
+    modified_ns: int
+    inode: int
+
+
+class Hashes(Protocol):
+    """Where a file's SHA-256 comes from."""
+
+    def sha256(self, path: str, version: Version) -> Known[str]:
+        """The hash of this version of the file, or why it is not known yet."""
+        ...
+
+
+class FileReader:
+    """Reads the model files of one target.
+
+    `read()` costs one `stat` for each file that has not changed since the last call. New and changed files are
+    read, the selected ones first, until `budget` seconds are spent; the rest wait for the next call.
+    """
+
+    def __init__(
+        self,
+        prefixes: Mapping[str, str],
+        hashes: Hashes | None,
+        *,
+        budget: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._prefixes = dict(prefixes)
+        self._hashes = hashes
+        self._budget = budget
+        self._clock = clock
+        self._seen: dict[str, tuple[Version, ModelFile]] = {}
+
+    def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
+        """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
+
+        Args:
+            listing: the files Forge lists.
+            options: tells which of them are selected; a gap selects none.
+            elsewhere: whether Forge runs on another machine or in a container, where missing folders are expected.
+        """
+        if isinstance(listing, Gap):
+            return listing
+        files: dict[str, ModelFile] = {}
+        unreadable: dict[str, str] = {}
+        pending = 0
+        deadline = self._clock() + self._budget
+        for path, role, selected in _wanted(listing, options):
+            local = local_path(path, self._prefixes)
+            known = self._known(local, unreadable, path)
+            if known is not None and (known[1] is not None or selected or self._clock() < deadline):
+                file = self._file(path, local, role, known, unreadable)
+                if file is not None:
+                    files[path] = self._current(file, known[0], selected)
+            elif known is not None:
+                pending += 1
+        if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
+            return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
+        self._seen = {path: self._seen[path] for path in files}
+        return Files(tuple(files.values()), unreadable, pending)
+
+    def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
+        """The file's version now and what was read of that version, or None for no file that can be read."""
+        try:
+            found = os.stat(local)  # noqa: PTH116 - 2000 of them a minute
+        except (OSError, ValueError) as error:
+            unreadable[path] = _reason(error)
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            unreadable[path] = "is not a regular file"
+            return None
+        version = Version(found.st_size, found.st_mtime_ns, found.st_ino)
+        seen = self._seen.get(path)
+        return version, seen[1] if seen is not None and seen[0] == version else None
+
+    def _file(
+        self,
+        path: str,
+        local: str,
+        role: Role,
+        known: tuple[Version, ModelFile | None],
+        unreadable: dict[str, str],
+    ) -> ModelFile | None:
+        version, file = known
+        if file is None:
+            try:
+                file = _examine(path, local, role)
+            except (OSError, _TooLong) as error:
+                unreadable[path] = _reason(error)
+                return None
+            self._seen[path] = version, file
+        return file
+
+    def _current(self, file: ModelFile, version: Version, selected: bool) -> ModelFile:  # noqa: FBT001
+        sha256: Known[str] = NOT_SELECTED
+        if selected:
+            sha256 = NOT_HASHED if self._hashes is None else self._hashes.sha256(file.local, version)
+        if (file.selected, file.sha256) == (selected, sha256):
+            return file
+        file = replace(file, selected=selected, sha256=sha256)
+        self._seen[file.path] = version, file
+        return file
+
+
+class _TooLong(Exception):  # noqa: N818 - a reason on its way to `unreadable`
+    pass
+
+
+def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Role, bool]]:
+    """Every listed path with its role, the selected ones first."""
+    chosen: set[str] = set()
+    if not isinstance(options, Gap):
+        chosen = set(selection.selected_paths(listing, options))
+    for first in (True, False):
+        for checkpoint in listing.checkpoints:
+            if (checkpoint.path in chosen) is first:
+                yield checkpoint.path, "checkpoint", first
+        for module in listing.modules:
+            if (module.path in chosen) is first:
+                yield module.path, "module", first
+
+
+def _examine(path: str, local: str, role: Role) -> ModelFile:
+    head, size = _head(local)
+    found = model_file.examine(local, head, size)
+    if isinstance(found, Fault):
+        family, channels, vae, fault = "unknown", None, None, found
+        parts: Mapping[str, int] = {}
+    else:
+        family, channels, parts = families.describe(found)
+        vae, fault = autoencoder.find(found), None
+    return ModelFile(
+        path=path,
+        local=local,
+        role=role,
+        selected=False,
+        size=size,
+        format=model_file.format_of(local),
+        family=family,
+        fault=fault,
+        latent_channels=channels,
+        component_bytes=dict(parts),
+        sha256=NOT_SELECTED,
+        vae_prefix=None if vae is None else vae.prefix,
+    )
+
+
+def _head(local: str) -> tuple[bytes, int]:
+    """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
+    handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("is not a regular file")
+        first = file.read(SNIFF)
+        need = model_file.needed(local, first, found.st_size)
+        if need > HEADER_LIMIT:
+            raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
+        return first + file.read(max(0, need - len(first))), found.st_size
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, PermissionError):
+        return "may not be read by the user forgediag runs as"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:
+    """Whether any folder of these files is on this machine, so that the files themselves are what is missing."""
+    folders = {os.path.dirname(local_path(path, prefixes)) for path in unreadable}  # noqa: PTH120
+    return any(os.path.isdir(folder) for folder in folders if folder)  # noqa: PTH112
+
+
+def _not_here(path: str, *, elsewhere: bool) -> Gap:
+    return Gap(
+        f'Forge\'s model paths are not on this machine ({path}); map them with [forge.paths] "/app/models" = "/ours"',
+        "missing",
+        expected=elsewhere,
+    )

@@ -1,0 +1,60 @@
+"""Model files as small or as large as a test needs: real headers over sparse data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from forgediag.formats.safetensors import SIZES
+
+Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Dtype and shape of each tensor by its name."""
+
+
+def safetensors_header(tensors: Shapes, metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:
+    """The first bytes of a safetensors file with these tensors, and the whole file's size in bytes."""
+    entries: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    position = 0
+    for name, (dtype, shape) in tensors.items():
+        end = position + math.prod(shape) * SIZES[dtype]
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, end]}
+        position = end
+    raw = json.dumps(entries, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)
+    return len(raw).to_bytes(8, "little") + raw, 8 + len(raw) + position
+
+
+def write_safetensors(path: Path, tensors: Shapes, metadata: Mapping[str, str] | None = None) -> Path:
+    """Write a whole safetensors file whose weights are a hole on the disk: 24 GB cost a few KB."""
+    head, size = safetensors_header(tensors, metadata)
+    return write_sparse(path, head, size)
+
+
+def write_sparse(path: Path, head: bytes, size: int) -> Path:
+    """Write a file of `size` bytes that begins with `head` and is zero from there on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)
+    return path
+
+
+def vae_shapes(
+    latent_channels: int = 4, prefix: str = "", dtype: str = "F16"
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The tensors of a VAE that tell its latent channels, plus enough others that Forge takes it for one.
+
+    Shapes as Forge's IntegratedAutoencoderKL has them (commit dfdcbab): `encoder.conv_out` has two channels
+    for each latent channel, `decoder.conv_in` one.
+    """
+    shapes = {
+        "encoder.conv_in.weight": (dtype, (128, 3, 3, 3)),
+        "encoder.conv_out.weight": (dtype, (2 * latent_channels, 512, 3, 3)),
+        "encoder.conv_out.bias": (dtype, (2 * latent_channels,)),
+        "decoder.conv_in.weight": (dtype, (512, latent_channels, 3, 3)),
+        "decoder.conv_in.bias": (dtype, (512,)),
+    }
+    norms = {f"decoder.up.{i}.block.0.norm1.weight": (dtype, (128,)) for i in range(16)}
+    return {prefix + name: value for name, value in {**shapes, **norms}.items()}
