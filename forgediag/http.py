@@ -107,7 +107,8 @@ async def serve(
 ) -> Server:
     """Serve `handler` on an address (port 0: any free one).
 
-    A handler that returns a Response without awaiting is answered in the same turn of the event loop.
+    A handler that returns a Response without awaiting is answered in the same turn of the event loop. One that raises
+    ConnectionError, or a body that does, hangs up on the client; any other exception is a 500, told in the log only.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -204,7 +205,9 @@ class Connection(asyncio.Protocol):
     def _take(self, event: object) -> None:
         if isinstance(event, h11.Request):
             self._request = event
-            if self._protocol.they_are_waiting_for_100_continue:
+            if (refusal := self._unacceptable(event)) is not None:
+                self._refuse(*refusal)
+            elif self._protocol.they_are_waiting_for_100_continue:
                 self._write(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
         elif isinstance(event, h11.Data):
             self._body += event.data
@@ -214,6 +217,17 @@ class Connection(asyncio.Protocol):
             self._answer()
         elif isinstance(event, h11.ConnectionClosed):
             self._close()
+
+    def _unacceptable(self, head: h11.Request) -> tuple[int, str] | None:
+        """Status and reason of a head that is refused: h11 itself only limits one that comes in pieces."""
+        limits = self._server.limits
+        if len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers) > limits.header_bytes:
+            return 431, f"a request's head may have {limits.header_bytes} bytes"
+        if any(name == b"content-length" and int(value) > limits.body_bytes for name, value in head.headers):
+            return 413, f"a body may have {limits.body_bytes} bytes"
+        if head.method == b"CONNECT":
+            return 405, "this is no proxy"
+        return None
 
     def _answer(self) -> None:
         request = self._whole_request()
@@ -244,22 +258,29 @@ class Connection(asyncio.Protocol):
     def _handled(self, request: Request) -> Response | Awaitable[Response]:
         try:
             return self._server.handler(request)
+        except ConnectionError:
+            self.abort()
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            return _FAILED
+        return _FAILED
 
     async def _answer_later(self, response: Response | Awaitable[Response]) -> None:
-        if inspect.isawaitable(response):
-            try:
+        try:
+            if inspect.isawaitable(response):
                 response = await response
-            except Exception:
-                log.exception("a request failed")
-                response = _FAILED
-        assert isinstance(response, Response)  # noqa: S101 - the handler's type says so
-        if isinstance(response.body, bytes):
-            self._send(response, response.body)
-        else:
-            await self._stream(response, response.body)
+            assert isinstance(response, Response)  # noqa: S101 - the handler's type says so
+            if isinstance(response.body, bytes):
+                self._send(response, response.body)
+            else:
+                await self._stream(response, response.body)
+        except ConnectionError:
+            self.abort()
+        except Exception:
+            log.exception("a request failed")
+            if self._protocol.our_state is h11.SEND_BODY:  # too late for a status
+                self.abort()
+            else:
+                self._send(_FAILED, _FAILED_TEXT)
         self._task = None
         self._next()
         if self._transport and not self._transport.is_closing():
@@ -282,7 +303,13 @@ class Connection(asyncio.Protocol):
 
     def _send(self, response: Response, body: bytes) -> None:
         """Head and body in one write: two would wait for each other's acknowledgement (Nagle, delayed ACK)."""
-        data = self._protocol.send(self._head(response, len(body))) or b""
+        try:
+            head = self._head(response, len(body))
+        except h11.LocalProtocolError:
+            log.exception("a handler's headers are not HTTP")
+            response, body = _FAILED, _FAILED_TEXT
+            head = self._head(response, len(body))
+        data = self._protocol.send(head) or b""
         if self._request is None or self._request.method != b"HEAD":
             data += self._protocol.send(h11.Data(data=body)) or b""
         self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
@@ -314,4 +341,5 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-_FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, b"this failed; the log says why\n")
+_FAILED_TEXT = b"this failed; the log says why\n"
+_FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, _FAILED_TEXT)

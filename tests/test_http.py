@@ -135,6 +135,11 @@ def test_a_head_of_a_stream_has_no_body() -> None:
         (b"GET //[ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
         (b"GET /?" + b"&".join(b"a=1" for _ in range(200)) + b" HTTP/1.1\r\nHost: h\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 40_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + b"x" * 3000, 413),
+        (b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 3000, 413),
     ],
 )
@@ -156,6 +161,53 @@ def test_a_handler_that_fails_says_so_in_the_log_only(caplog: pytest.LogCaptureF
             answer = talk(handler, sends(LAST))
             assert answer.startswith(b"HTTP/1.1 500 ")
             assert b"secret" not in answer
+
+
+def test_a_handler_with_headers_that_are_not_http_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    answer = talk(lambda _: Response(200, {"x": "a\r\nb"}), sends(LAST))
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert "a handler's headers are not HTTP" in caplog.text
+
+
+def test_a_stream_that_fails_is_cut_off_so_that_no_client_takes_it_for_whole(caplog: pytest.LogCaptureFixture) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise ValueError("broken")
+
+    answer = talk(lambda _: Response(200, {}, parts()), sends(LAST, eof=False))
+    assert b"0\r\n\r\n" not in answer
+    assert "broken" in caplog.text
+
+
+def test_a_handler_that_raises_a_connection_error_hangs_up(caplog: pytest.LogCaptureFixture) -> None:
+    def now(request: Request) -> Response:
+        raise ConnectionResetError
+
+    async def later(request: Request) -> Response:
+        raise ConnectionResetError
+
+    for handler in (now, later):
+        assert talk(handler, sends(LAST, eof=False)) in {b"", b"reset"}
+    assert not caplog.records
+
+
+def test_a_path_that_climbs_reaches_the_handler_as_it_is() -> None:
+    request = b"GET /../..%2fetc/passwd HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    assert talk(hello, sends(request)).endswith(b"hello /../../etc/passwd")
+
+
+def test_ipv6_is_served_and_its_url_has_brackets() -> None:
+    async def act() -> str:
+        server = await serve(hello, "::1", 0)
+        url = server.url
+        reader, writer = await asyncio.open_connection("::1", server.port)
+        writer.write(LAST)
+        assert (await reader.read()).endswith(b"hello /last")
+        await hang_up(writer)
+        await server.close()
+        return url
+
+    assert asyncio.run(act()).startswith("http://[::1]:")
 
 
 def test_a_request_that_drips_is_cut_off_after_its_time() -> None:
