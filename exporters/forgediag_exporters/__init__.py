@@ -1,5 +1,10 @@
 """Exporters that come with forgediag."""
 
-from forgediag.export import Asset, Exporter
+from __future__ import annotations
 
-EXPORTERS: tuple[Exporter | Asset, ...] = ()
+from forgediag.export import Asset, Exporter
+from forgediag_exporters.json import DOCUMENTS
+from forgediag_exporters.prometheus import PROMETHEUS
+from forgediag_exporters.text import TEXTS
+
+EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS)

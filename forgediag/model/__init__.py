@@ -23,6 +23,7 @@ from forgediag.model.machine import (
     Host,
     Install,
     Nvml,
+    Own,
     Process,
 )
 from forgediag.model.report import (
@@ -74,6 +75,7 @@ __all__ = [
     "Nvml",
     "Options",
     "Outcome",
+    "Own",
     "Process",
     "Progress",
     "Report",

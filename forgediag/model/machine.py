@@ -69,6 +69,7 @@ class GpuTelemetry:
     sm_clock: float | None = None
     memory_clock: float | None = None
     throttle_reasons: int | None = None
+    performance_state: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,12 @@ class GpuInfo:
     pcie_max_generation: int | None = None
     pcie_width: int | None = None
     pcie_max_width: int | None = None
+    default_power_limit: float | None = None
+    max_power_limit: float | None = None
+    slowdown_temperature: float | None = None
+    shutdown_temperature: float | None = None
+    display_active: bool | None = None
+    persistence_mode: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +114,12 @@ class Nvml:
     driver: str
     cuda: tuple[int, int] | None
     gpus: tuple[Gpu, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What forgediag itself takes: resident bytes, CPU seconds since its start, its start in Unix seconds."""
+
+    resident: int
+    cpu_seconds: float
+    started: float

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.known import Known, Severity
-from forgediag.model.machine import Gpu, Host, Install, Nvml, Process
+from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Snapshot:
     sources: tuple[SourceHealth, ...] = ()
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     sampler_lag: float | None = None
+    own: Own | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,11 @@ class LocalFacts:
         """Once for each start of Forge: an update needs a restart to take effect."""
         directory = self._target.directory or (process.directory if isinstance(process, Process) else "")
         if not directory:
-            return Gap(f"Forge's directory is not known: {_reason(process)}; name it with --forge-dir", "missing", expected=True)
+            return Gap(
+                f"Forge's directory is not known: {_reason(process)}; name it with --forge-dir",
+                "missing",
+                expected=True,
+            )
         key = (directory, process.started if isinstance(process, Process) else 0.0)
         if key != self._installed_at:
             self._installed_at = key

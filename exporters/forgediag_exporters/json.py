@@ -1,0 +1,78 @@
+"""The report as JSON: the same documents for the HTTP API and for the commands' --json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+
+from forgediag.export import Exporter
+from forgediag.model import Advice, Finding, Gap, Known, Report, Severity
+
+JSON = "application/json"
+
+
+def plain(value: object) -> Any:
+    """Dataclasses as objects, gaps as `{"gap": kind, "reason": …}`, everything else as JSON has it."""
+    if isinstance(value, Gap):
+        return {"gap": value.kind, "reason": value.reason, "expected": value.expected}
+    if isinstance(value, Severity):
+        return value.label
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in cast("tuple[object, ...]", value)]
+    return value
+
+
+def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report], bytes]:
+    """An exporter's function from one that builds a document."""
+
+    def render(report: Report) -> bytes:
+        return (json.dumps(plain(build(report)), ensure_ascii=False, indent=1, default=str) + "\n").encode()
+
+    return render
+
+
+def snapshot(report: Report) -> Mapping[str, Any]:
+    """Everything known at one moment."""
+    return {"schema": "forgediag.snapshot/1", **plain(report.snapshot)}
+
+
+def findings(report: Report) -> Mapping[str, Any]:
+    """The verdict and the findings, worst first."""
+    return {
+        "schema": "forgediag.doctor/1",
+        "verdict": report.verdict,
+        "findings": [finding(item) for item in report.findings],
+    }
+
+
+def finding(item: Finding) -> Mapping[str, Any]:
+    """One finding."""
+    return {
+        "check": item.check,
+        "severity": item.severity,
+        "target": item.target,
+        "subject": item.subject,
+        "message": item.message,
+        "evidence": item.evidence,
+        "fix": list(item.fix),
+    }
+
+
+def recommendation(report: Report) -> Mapping[str, Any]:
+    """The advice for the first target at the top, that for each under `targets`."""
+    first: Known[Advice] | None = next(iter(report.advice.values()), None)
+    top = plain(first) if first is not None else {}
+    return {"schema": "forgediag.recommend/1", **top, "targets": dict(report.advice)}
+
+
+DOCUMENTS = (
+    Exporter("snapshot", "/api/v1/snapshot", JSON, document(snapshot)),
+    Exporter("findings", "/api/v1/findings", JSON, document(findings)),
+    Exporter("recommendation", "/api/v1/recommendation", JSON, document(recommendation)),
+)
