@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from forgediag.check import Check
 
-
 _HEAD = """# Checks
 
 What `forgediag doctor` and the daemon judge. Each check is `ok`, `unknown`, `warning` or `failure`; the severity below
