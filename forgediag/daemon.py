@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from forgediag.check import Check, run_checks
-from forgediag.config import Config
+from forgediag.config import Config, state_dir
 from forgediag.model import (
     Advice,
     CheckResult,
@@ -20,12 +20,14 @@ from forgediag.model import (
     Host,
     Known,
     Nvml,
+    Own,
     Report,
     Snapshot,
     Target,
 )
 from forgediag.observe import gpu_of
-from forgediag.sources.host import is_local, read_host
+from forgediag.sources.hashing import Hasher
+from forgediag.sources.host import is_local, read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
 from forgediag.sources.poll import ForgePoll
@@ -110,8 +112,12 @@ class Daemon:
         self._config, self._checks, self._gpus = config, checks, gpus
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
+        self._hasher: Hasher | None = None
+        if config.hash_models:
+            self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
         self._watches = [self._watch(index) for index in range(len(config.targets))]
         self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
+        self._own: Own | None = None
         self._nvml_meter, self._host_meter = Meter("nvml"), Meter("host")
         self._report: Report | None = None
         self._was_stuck = False
@@ -128,7 +134,7 @@ class Daemon:
             self._gpus.job_running(bool(self._busy))
 
         poll = ForgePoll(target, config.pace, on_job=on_job, clock=self._clock, wall=self._wall)
-        return Watch(poll, LocalFacts(target, config, busy=lambda: bool(self._busy)))
+        return Watch(poll, LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""
@@ -145,9 +151,7 @@ class Daemon:
                 log.error("a source ended unexpectedly", exc_info=error)
             task.cancel()
         await asyncio.wait(tasks, timeout=1.0)
-        self._gpus.stop()
-        for watch in self._watches:
-            watch.local.close()
+        self._close()
 
     async def observe_once(self) -> Report:
         """Read every source once and judge: what `doctor` does."""
@@ -159,8 +163,13 @@ class Daemon:
             await watch.poll.close()
         await asyncio.to_thread(self._wait_for_gpus)
         report = self.tick()
-        self._gpus.stop()
+        self._close()
         return report
+
+    def _close(self) -> None:
+        self._gpus.stop()
+        if self._hasher is not None:
+            self._hasher.close()
 
     def _wait_for_gpus(self, seconds: float = 2.0) -> None:
         """The sampler's first look; a driver that hangs is a gap after this long."""
@@ -185,7 +194,7 @@ class Daemon:
 
     def _read_host(self) -> None:
         started = self._clock()
-        self._host = read_host()
+        self._host, self._own = read_host(), read_own()
         self._host_meter.record(self._host, self._clock() - started, self._wall())
 
     def tick(self) -> Report:
@@ -200,6 +209,7 @@ class Daemon:
             sources=tuple(meter.read() for meter in self._meters()),
             tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
             sampler_lag=self._gpus.lag,
+            own=self._own,
         )
         stuck = self._gpus.stuck is not None
         if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:

@@ -28,7 +28,7 @@ def options_readable(options: Options) -> Iterator[Problem]:
             message=f"option {name} holds a value of a wrong type ({kind}), so Forge answers GET options with 500",
             evidence={"option": name, "type": kind},
             fix=(
-                f'POST {{"{name}": VALUE}} with a VALUE of the right type to /sdapi/v1/options (it still works).',
+                f'POST {{"{name}": VALUE}} with a VALUE of the right type to /sdapi/v1/options (this works).',
                 "Find the client that set it: Forge does not check ordinary options.",
             ),
         )

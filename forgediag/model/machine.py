@@ -18,6 +18,7 @@ class Process:
     directory: str
     visible_devices: str | None = None
     device_flag: str | None = None
+    executable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from forgediag.model import Gap, Host, Known, Process
+from forgediag.model import Gap, Host, Known, Own, Process
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ENTRY_SCRIPTS = frozenset({"launch.py", "webui.py"})
@@ -24,6 +24,17 @@ def read_host() -> Known[Host]:
     except (OSError, RuntimeError, psutil.Error) as error:
         return Gap(f"this system does not tell its memory: {error}", "unsupported")
     return Host(memory.total, memory.available, swap.total, swap.free)
+
+
+def read_own() -> Own | None:
+    """What this process takes itself, or None where the system does not tell."""
+    process = psutil.Process()
+    try:
+        with process.oneshot():
+            times = process.cpu_times()
+            return Own(process.memory_info().rss, times.user + times.system, process.create_time())
+    except psutil.Error:
+        return None
 
 
 def is_local(url: str) -> bool:
@@ -121,6 +132,7 @@ def _facts(process: psutil.Process) -> Process:
         directory=directory,
         visible_devices=_visible_devices(process),
         device_flag=_flag(arguments, "--gpu-device-id"),
+        executable=arguments[0] if arguments else None,
     )
 
 

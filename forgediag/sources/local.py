@@ -40,6 +40,7 @@ class LocalFacts:
         self._finder: ProcessFinder | None = None
         self._reader = FileReader(target.paths, hashes)
         self._installed_at: tuple[str, float] | None = None
+        self._found: Known[Install] = NOT_READ
         self.meter = Meter(f"files:{target.name}")
         self.files: Known[Files] = NOT_READ
         self.install: Known[Install] = NOT_READ
@@ -79,8 +80,9 @@ class LocalFacts:
         key = (directory, process.started if isinstance(process, Process) else 0.0)
         if key != self._installed_at:
             self._installed_at = key
-            self._install = read_install(directory, process)
-        return self._install
+            executable = process.executable if isinstance(process, Process) else None
+            self._found = read_install(directory, executable, elsewhere=not is_local(self._url))
+        return self._found
 
 
 def _reason(process: Known[Process]) -> str:

@@ -1,0 +1,70 @@
+"""Memory set wrongly, or shared with others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from forgediag.model import MB, Gap, GpuProcess, Severity
+from forgediag.testing.facts import FORGE, GIB, GPU, TARGET, options, problems
+from forgediag_checks.memory import gpu_other_processes, inference_memory_range
+
+
+@pytest.mark.parametrize(
+    ("value", "severity", "words"),
+    [
+        (-1000.0, Severity.FAILURE, "inference memory -1000 MB, GPU weights 25576 MB of 24576 MB"),
+        (99999.0, Severity.FAILURE, "GPU weights -75423 MB"),
+        (24576.0, Severity.FAILURE, "nothing is left for weights"),
+        (0.0, Severity.WARNING, "nothing is kept for the computation"),
+        (511.0, Severity.WARNING, "below 512 MB"),
+    ],
+)
+def test_a_value_out_of_range_says_both_numbers(value: float, severity: Severity, words: str) -> None:
+    (problem,) = problems(inference_memory_range, options(forge_inference_memory=value))
+    assert problem.severity is severity
+    assert words in problem.message
+    assert "GPU weights" in problem.message
+
+
+@pytest.mark.parametrize("value", [512.0, 1024.0, 24575.0])
+def test_a_value_in_range_is_fine(value: float) -> None:
+    assert problems(inference_memory_range, options(forge_inference_memory=value)) == []
+
+
+def test_a_small_card_has_a_lower_mark() -> None:
+    small = replace(GPU, info=replace(GPU.info, total=4 * GIB))
+    assert problems(inference_memory_range, options(forge_inference_memory=205.0), small) == []
+
+
+def test_a_fork_without_the_option_is_fine() -> None:
+    assert problems(inference_memory_range, options(forge_inference_memory=None)) == []
+
+
+def test_ersatzforge_adds_an_estimate_so_a_small_value_is_fine() -> None:
+    target = replace(TARGET, forge=replace(FORGE, fork="ersatzforge"))
+    assert problems(inference_memory_range, target, options(forge_inference_memory=0.0)) == []
+
+
+def test_memory_held_by_others_is_told_with_its_share() -> None:
+    busy = replace(GPU, processes=(GpuProcess(100, 7 * GIB), GpuProcess(200, 300 * MB), GpuProcess(300, 6 * GIB)))
+    (problem,) = problems(gpu_other_processes, busy)
+    assert problem.evidence["bytes"] == 6 * GIB + 300 * MB
+    assert problem.evidence["processes"] == {"300": 6 * GIB, "200": 300 * MB}
+    assert "6.3 GiB" in problem.message
+    assert "26%" in problem.message
+
+
+def test_memory_that_the_driver_does_not_tell_accuses_nobody() -> None:
+    assert problems(gpu_other_processes, replace(GPU, processes=(GpuProcess(100, None), GpuProcess(200, None)))) == []
+
+
+def test_a_process_list_that_cannot_be_read_is_unknown() -> None:
+    (problem,) = problems(gpu_other_processes, replace(GPU, processes=Gap("no permission")))
+    assert (problem.severity, problem.message) == (Severity.UNKNOWN, "no permission")
+
+
+def test_a_process_list_this_driver_never_has_is_no_finding() -> None:
+    gone = replace(GPU, processes=Gap("WDDM", "unsupported", expected=True))
+    assert problems(gpu_other_processes, gone) == []

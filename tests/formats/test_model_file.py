@@ -1,0 +1,66 @@
+"""A file is judged as the loader its ending chooses would."""
+
+from __future__ import annotations
+
+import pytest
+
+from forgediag.formats.model_file import examine, format_of, needed
+from forgediag.model import Fault, FileFormat, Header
+from forgediag.testing.files import safetensors_header, vae_shapes
+
+HEAD, SIZE = safetensors_header(vae_shapes())
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.safetensors", "safetensors"),
+        ("a.SFT", "safetensors"),
+        ("a.gguf", "gguf"),
+        ("a.ckpt", "pickle"),
+        ("a.pt", "pickle"),
+        ("a", "pickle"),
+    ],
+)
+def test_the_ending_chooses_the_format(name: str, format: FileFormat) -> None:  # noqa: A002
+    assert format_of(name) == format
+
+
+def test_a_safetensors_file_is_read_in_full() -> None:
+    header = examine("vae.safetensors", HEAD, SIZE)
+    assert isinstance(header, Header)
+    assert header.tensors["decoder.conv_in.weight"].shape == (512, 4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "format"),
+    [("a.gguf", b"GGUF\3", "gguf"), ("a.ckpt", b"PK\x03\x04", "pickle"), ("a.ckpt", b"\x80\x02", "pickle")],
+)
+def test_the_magic_of_its_format_is_enough_for_now(name: str, head: bytes, format: FileFormat) -> None:  # noqa: A002
+    assert examine(name, head, len(head)) == Header(format, {})
+
+
+def test_a_pickle_of_an_unknown_kind_is_not_accused() -> None:
+    assert examine("a.ckpt", b"\x01\x02\x03", 3) == Header("pickle", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind", "says"),
+    [
+        ("a.gguf", b"xxxx\x00\x01", "gguf-magic", "ValueError: GGUF magic invalid"),
+        ("a.gguf", b"", "empty", "ValueError: cannot mmap an empty file"),
+        ("a.gguf", b"PK\x03\x04", "named-wrong-zip", "ValueError: GGUF magic invalid"),
+        ("a.ckpt", b"", "empty", "EOFError: Ran out of input"),
+        ("a.ckpt", b"<html>", "html-page", "UnpicklingError: invalid load key, '<'."),
+        ("a.ckpt", HEAD[:512], "named-wrong-safetensors", f"UnpicklingError: invalid load key, {chr(HEAD[0])!r}."),
+    ],
+)
+def test_a_file_of_another_kind_gets_what_forge_says(name: str, head: bytes, kind: str, says: str) -> None:
+    fault = examine(name, head, SIZE if head else 0)
+    assert isinstance(fault, Fault)
+    assert (fault.id, fault.forge_says) == (kind, says)
+
+
+@pytest.mark.parametrize(("name", "want"), [("a.safetensors", len(HEAD)), ("a.gguf", 512), ("a.ckpt", 512)])
+def test_what_is_needed_depends_on_the_format(name: str, want: int) -> None:
+    assert needed(name, HEAD[:512], SIZE) == want
