@@ -67,7 +67,7 @@ def finding(item: Finding) -> Mapping[str, Any]:
 def recommendation(report: Report) -> Mapping[str, Any]:
     """The advice for the first target at the top, that for each under `targets`."""
     first: Known[Advice] | None = next(iter(report.advice.values()), None)
-    top = plain(first) if first is not None else {}
+    top: Mapping[str, Any] = {} if first is None else plain(first)
     return {"schema": "forgediag.recommend/1", **top, "targets": dict(report.advice)}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from prometheus_client.utils import floatToGoString
+from prometheus_client import utils
 
 from forgediag.export import Exporter
 from forgediag.model import Distribution, Report
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+number = cast("Callable[[float], str]", utils.floatToGoString)  # pyright: ignore[reportUnknownMemberType] - untyped there
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -54,7 +56,7 @@ class Lines:
             prefix = prefixes.get(labels)
             if prefix is None:
                 prefix = prefixes[labels] = self._prefix(self._name, labels)
-            lines.append(f"{prefix}{floatToGoString(value)}\n")
+            lines.append(f"{prefix}{number(value)}\n")
         if len(prefixes) > 2 * used + 100:  # series that have gone
             prefixes.clear()
 
@@ -65,12 +67,12 @@ class Lines:
         return f"{name}{{{','.join(pairs)}}} " if pairs else f"{name} "
 
     def _histogram(self, labels: tuple[str, ...], value: Distribution) -> Iterator[str]:
-        bounds = [*map(floatToGoString, value.bounds), "+Inf"]
+        bounds = [*map(number, value.bounds), "+Inf"]
         for bound, count in zip(bounds, (*value.counts, value.count), strict=True):
             extra = f'le="{bound}"'
-            yield f"{self._prefix(self._name + '_bucket', labels, extra)}{floatToGoString(count)}\n"
-        yield f"{self._prefix(self._name + '_count', labels)}{floatToGoString(value.count)}\n"
-        yield f"{self._prefix(self._name + '_sum', labels)}{floatToGoString(value.sum)}\n"
+            yield f"{self._prefix(self._name + '_bucket', labels, extra)}{number(count)}\n"
+        yield f"{self._prefix(self._name + '_count', labels)}{number(value.count)}\n"
+        yield f"{self._prefix(self._name + '_sum', labels)}{number(value.sum)}\n"
 
 
 def renderer(metrics: Sequence[Metric], *, openmetrics: bool) -> Callable[[Report], bytes]:
@@ -114,7 +116,7 @@ def family(metric: Metric, report: Report) -> Family:
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
         for labels, value in metric.samples(report):
             if isinstance(value, Distribution):
-                bounds = [*map(floatToGoString, value.bounds), "+Inf"]
+                bounds = [*map(number, value.bounds), "+Inf"]
                 buckets = list(zip(bounds, map(float, (*value.counts, value.count)), strict=True))
                 histogram.add_metric(labels, buckets, value.sum)
         return histogram

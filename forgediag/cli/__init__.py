@@ -23,17 +23,25 @@ COMMANDS: Mapping[str, str] = {
 
 
 class Failure(click.ClickException):
-    """An error told in one line. `exit_code` 2 is a usage error, 3 means nothing could be examined."""
+    """A setting or argument that cannot be used, told in one line."""
 
-    exit_code: int
-
-    def __init__(self, message: str, exit_code: int = 2) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 2
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
         """Print the line to standard error."""
         click.echo(f"forgediag: {self.message}", err=True)
+
+
+class NotDone(Failure):
+    """What was asked for could not be done."""
+
+    exit_code = 1
+
+
+class NothingKnown(Failure):
+    """Nothing could be examined."""
+
+    exit_code = 3
 
 
 class Commands(click.Group):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forgediag.cli import Failure
+from forgediag.cli import Failure, NotDone
 from forgediag.plugins import assets
 
 
@@ -24,5 +24,5 @@ def command(kind: str, directory: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, "utf-8")
         except OSError as error:
-            raise Failure(f"cannot write {path}: {error.strerror or error}", 1) from error
+            raise NotDone(f"cannot write {path}: {error.strerror or error}") from error
         click.echo(path)

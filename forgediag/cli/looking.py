@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from forgediag.cli import Failure
+from forgediag.cli import NotDone
 from forgediag.cli.run import sampler
 from forgediag.config import Config
 from forgediag.daemon import Daemon
@@ -29,4 +29,4 @@ def show(report: Report, exporter: str) -> None:
         if item.name == exporter:
             click.echo(item.render(report).decode(), nl=False)
             return
-    raise Failure(f"no exporter {exporter!r} is installed; reinstall forgediag", 1)
+    raise NotDone(f"no exporter {exporter!r} is installed; reinstall forgediag")

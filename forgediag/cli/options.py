@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from forgediag.cli import Failure, Settings
+from forgediag.cli import NotDone, NothingKnown, Settings
 from forgediag.config import Config
 from forgediag.model import Forge, Gap, Options
 from forgediag.sources.poll import ForgePoll
@@ -54,7 +54,7 @@ def show(settings: Settings, keys: tuple[str, ...], everything: bool, as_json: b
 
 def _choose(options: Options, keys: tuple[str, ...], *, everything: bool) -> Mapping[str, Any]:
     if unknown := [key for key in keys if key not in options.values]:
-        raise Failure(f"this Forge has no option {unknown[0]!r}; see all with: forgediag options show --all", 1)
+        raise NotDone(f"this Forge has no option {unknown[0]!r}; see all with: forgediag options show --all")
     wanted = keys or (options.values if everything else [key for key in THAT_MATTER if key in options.values])
     return {key: options.values[key] for key in wanted}
 
@@ -66,5 +66,5 @@ async def _read(config: Config) -> Options:
     forge = poll.facts()
     options = forge.options if isinstance(forge, Forge) else forge
     if isinstance(options, Gap):
-        raise Failure(options.reason, 3)
+        raise NothingKnown(options.reason)
     return options

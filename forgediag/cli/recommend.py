@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from forgediag.cli import Failure, Settings
+from forgediag.cli import NothingKnown, Settings
 from forgediag.cli.looking import look, show
 from forgediag.model import Gap
 
@@ -17,5 +17,5 @@ def command(settings: Settings, as_json: bool) -> None:  # noqa: FBT001 - click'
     report = look(settings.config())
     advice = next(iter(report.advice.values()))
     if isinstance(advice, Gap):
-        raise Failure(advice.reason, 3)
+        raise NothingKnown(advice.reason)
     show(report, "recommendation" if as_json else "recommendation-text")

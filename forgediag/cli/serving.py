@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from forgediag.cli import Failure
+from forgediag.cli import Failure, NotDone
 from forgediag.config import Config
 from forgediag.daemon import Daemon, GpuSource, stop_on_signals
 from forgediag.http import Server, serve
@@ -46,7 +46,7 @@ class Service:
             ready: told the address once the server listens.
 
         Raises:
-            Failure: the address cannot be listened on.
+            NotDone: the address cannot be listened on.
         """
         stop, hangup = asyncio.Event(), asyncio.Event()
         stop_on_signals(stop, hangup if reread else None)
@@ -69,9 +69,8 @@ class Service:
             return await serve(Site(self.report, exporters()).handle, host, port)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise Failure(
-                f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT", 1
-            ) from error
+            text = f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT"
+            raise NotDone(text) from error
 
     async def _run_until(self, *events: asyncio.Event) -> None:
         self._daemon = Daemon(self._config, checks(), self._gpus(self._config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from forgediag.model import MB, CudaMemory, Gap, Known, Options, Outcome, Progress, Tally, TorchMemory
+from forgediag.model import MB, CudaMemory, Flags, Gap, Known, Options, Outcome, Progress, Tally, TorchMemory
 from forgediag.profile import JobTracker
 from forgediag.sources.meter import JOB_BOUNDS, REQUEST_BOUNDS, Histogram
 
@@ -29,6 +29,7 @@ class TargetCounts:
         self._effective: int | None = None
         self._restarted = False
         self._ooms = 0
+        self._api_only = False
 
     @property
     def job_running(self) -> bool:
@@ -41,7 +42,7 @@ class TargetCounts:
 
     def progress(self, progress: Known[Progress], at: float) -> None:
         """Follow jobs; a Forge that refuses connections will come back restarted."""
-        if isinstance(progress, Gap) and progress.kind == "refused":
+        if isinstance(progress, Gap) and progress.kind == "refused" and self._options is not None:
             self._restarted, self._options, self._effective = True, None, None
         for job in self._jobs.feed(progress, at, self._ooms):
             self._outcomes[job.outcome] += 1
@@ -52,6 +53,10 @@ class TargetCounts:
         """Note torch's out-of-memory counter, which tells how a job ended."""
         if isinstance(memory, TorchMemory) and isinstance(memory.cuda, CudaMemory):
             self._ooms = memory.cuda.ooms
+
+    def flags(self, flags: Known[Flags]) -> None:
+        """Note whether there is a web page: opening it sets the memory options anew, in an order no one can foresee."""
+        self._api_only = isinstance(flags, Flags) and flags.on("nowebui")
 
     def options(self, options: Known[Options]) -> None:
         """Count changed options and follow the inference memory in effect: a start resets it, a change takes effect."""
@@ -74,5 +79,5 @@ class TargetCounts:
             jobs=dict(self._outcomes),
             job_seconds=self._job_seconds.read(),
             requests={name: histogram.read() for name, histogram in self._requests.items()},
-            effective_inference_memory=self._effective,
+            effective_inference_memory=self._effective if self._api_only else None,
         )

@@ -115,6 +115,8 @@ class ForgePoll:
             self.counts.options(fact)
         elif name == "memory":
             self.counts.memory(fact)
+        elif name == "cmd-flags":
+            self.counts.flags(fact)
         if name not in QUIET and self._facts.get(name) != fact:
             self.changed.set()
         self._facts[name] = fact

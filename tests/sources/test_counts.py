@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from forgediag.model import MB, Gap, Options, Progress
+from forgediag.model import MB, Flags, Gap, Options, Progress
 from forgediag.sources.counts import TargetCounts
 
 DOWN = Gap("down", "refused")
@@ -23,16 +23,30 @@ def test_changed_added_and_removed_options_count_and_forges_own_do_not() -> None
     assert counts.read().option_changes == 4
 
 
-def test_the_value_in_effect_is_unknown_until_a_change_is_seen() -> None:
+def api_only() -> TargetCounts:
     counts = TargetCounts(())
+    counts.flags(Flags({"nowebui": True}))
+    return counts
+
+
+def test_the_value_in_effect_is_unknown_until_a_change_is_seen() -> None:
+    counts = api_only()
+    counts.progress(DOWN, 0.0)
     counts.options(options())
     assert counts.read().effective_inference_memory is None
     counts.options(options(forge_inference_memory=2048.0))
     assert counts.read().effective_inference_memory == 2048 * MB
 
 
-def test_a_restarted_forge_works_with_1024_mb_whatever_it_shows() -> None:
+def test_the_value_in_effect_is_unknown_where_a_web_page_may_set_it() -> None:
     counts = TargetCounts(())
+    counts.options(options())
+    counts.options(options(forge_inference_memory=2048.0))
+    assert counts.read().effective_inference_memory is None
+
+
+def test_a_restarted_forge_works_with_1024_mb_whatever_it_shows() -> None:
+    counts = api_only()
     counts.options(options(forge_inference_memory=4096.0))
     counts.progress(DOWN, 1.0)
     assert counts.read().effective_inference_memory is None
