@@ -79,18 +79,19 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _listener(port: int) -> psutil.Process | None:
-    """The process that listens on a TCP port, else the only one whose command line looks like Forge's."""
+    """The process that listens on a TCP port; where the system does not tell whose it is, the only one like Forge."""
     try:
-        pids = {
+        owners = {
             connection.pid
             for connection in psutil.net_connections(kind="tcp")
-            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,) and connection.pid
+            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,)
         }
     except (psutil.Error, OSError):  # macOS refuses without root
-        pids = set[int]()
-    candidates = [process for pid in sorted(pids) for process in _open(pid) if _is_python(process)]
-    if not candidates:
+        owners = {None}
+    if None in owners:
         candidates = [process for process in psutil.process_iter() if _entry_script(_arguments(process))]
+    else:
+        candidates = [process for pid in owners if pid for process in _open(pid) if _is_python(process)]
     return candidates[0] if len(candidates) == 1 else None
 
 
