@@ -251,7 +251,8 @@ def _override(config: Config, values: Mapping[str, str | None], label: Callable[
         if value is None:
             continue
         if name in TARGET_FLAGS:
-            first = _with(config.targets[0], TARGET_FLAGS[name], value, label(name))
+            base = config.targets[0] if config.targets else TargetConfig()
+            first = _with(base, TARGET_FLAGS[name], value, label(name))
             config = replace(config, targets=(first, *config.targets[1:]))
         elif section in SECTIONS:
             config = replace(config, **{section: _with(getattr(config, section), rest, value, label(name))})
