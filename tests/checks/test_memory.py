@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from forgediag.model import MB, Gap, GpuProcess, Severity
+from forgediag.model import MB, CudaMemory, Gap, GpuProcess, Severity, TorchMemory
 from forgediag.testing.facts import FORGE, GIB, GPU, TARGET, options, problems
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 
@@ -34,8 +34,35 @@ def test_a_value_in_range_is_fine(value: float) -> None:
 
 
 def test_a_small_card_has_a_lower_mark() -> None:
-    small = replace(GPU, info=replace(GPU.info, total=4 * GIB))
+    small = replace(TARGET, gpu=replace(GPU, info=replace(GPU.info, total=4 * GIB)))
     assert problems(inference_memory_range, options(forge_inference_memory=205.0), small) == []
+
+
+def test_the_total_that_forge_tells_counts_before_nvmls() -> None:
+    memory = TorchMemory(GIB, CudaMemory(8 * GIB, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    target = replace(TARGET, forge=replace(FORGE, memory=memory))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=9000.0))
+    assert problem.evidence["total_mb"] == 8192
+
+
+def test_a_negative_value_is_wrong_without_a_card_too() -> None:
+    target = replace(TARGET, gpu=Gap("no driver", "missing", expected=True))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=-1000.0))
+    assert problem.severity is None
+    assert "-1000 MB" in problem.message
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_a_value_on_a_card_of_unknown_size_is_unknown_unless_that_is_expected(*, expected: bool) -> None:
+    target = replace(TARGET, gpu=Gap("the driver hangs", "hung", expected))
+    found = problems(inference_memory_range, target)
+    assert [problem.severity for problem in found] == ([] if expected else [Severity.UNKNOWN])
+
+
+def test_without_any_forge_the_cards_size_is_nvmls() -> None:
+    target = replace(TARGET, forge=Gap("down", "refused"))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=0.0))
+    assert problem.evidence["total_mb"] == 24576
 
 
 def test_a_fork_without_the_option_is_fine() -> None:
