@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from forgediag.model import MB, CudaMemory, Gap, GpuProcess, Severity, TorchMemory
+from forgediag.model import MB, CudaMemory, Gap, GpuMemory, GpuProcess, Progress, Severity, Target, TorchMemory
 from forgediag.testing.facts import FORGE, GIB, GPU, TARGET, options, problems
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 
@@ -83,8 +83,38 @@ def test_memory_held_by_others_is_told_with_its_share() -> None:
     assert "26%" in problem.message
 
 
-def test_memory_that_the_driver_does_not_tell_accuses_nobody() -> None:
-    assert problems(gpu_other_processes, replace(GPU, processes=(GpuProcess(100, None), GpuProcess(200, None)))) == []
+WDDM = replace(
+    GPU,
+    memory=GpuMemory(24 * GIB, 20 * GIB, 4 * GIB, 0),
+    processes=(GpuProcess(100, None), GpuProcess(200, None)),
+)
+
+
+def torch_holds(reserved: int, progress: Progress = FORGE.progress) -> Target:
+    cuda = CudaMemory(24 * GIB, 4 * GIB, 0, 0, reserved, reserved, 0, 0, 0, 0, 0, 0)
+    return replace(TARGET, forge=replace(FORGE, memory=TorchMemory(GIB, cuda), progress=progress))
+
+
+def test_where_the_driver_does_not_tell_what_torch_does_not_hold_is_others() -> None:
+    (problem,) = problems(gpu_other_processes, WDDM, torch_holds(8 * GIB))
+    assert problem.evidence["bytes"] == 12 * GIB - 818 * MB
+    assert "about 11.2 GiB" in problem.message
+
+
+def test_a_desktop_on_the_same_card_is_allowed_for() -> None:
+    assert problems(gpu_other_processes, WDDM, torch_holds(18 * GIB)) == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        torch_holds(0, replace(FORGE.progress, job_count=1)),
+        TARGET,
+        replace(TARGET, forge=Gap("down", "refused")),
+    ],
+)
+def test_nobody_is_accused_where_forges_own_share_is_not_known(target: Target) -> None:
+    assert problems(gpu_other_processes, WDDM, target) == []
 
 
 def test_a_process_list_that_cannot_be_read_is_unknown() -> None:
