@@ -15,6 +15,10 @@ from forgediag.testing.facts import SNAPSHOT
 from forgediag_checks import CHECKS
 from forgediag_checks.docs import render
 
+ANEW = (
+    'python -c "from forgediag_checks import CHECKS; from forgediag_checks.docs import render;'
+    " print(render(CHECKS), end='')\" > docs/checks.md"
+)
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 
 
@@ -43,4 +47,4 @@ def test_a_check_is_declared_in_full(item: Check) -> None:
 
 @pytest.mark.skipif(not PAGE.parent.exists(), reason="docs/ is not beside the tests (they run on the wheel)")
 def test_the_page_about_the_checks_is_what_they_declare() -> None:
-    assert PAGE.read_text("utf-8") == render(CHECKS), "write it anew: see CONTRIBUTING"
+    assert PAGE.read_text("utf-8") == render(CHECKS), f"write it anew: {ANEW}"

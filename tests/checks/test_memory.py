@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from forgediag.model import MB, Gap, GpuProcess, Severity
+from forgediag.model import MB, CudaMemory, Gap, GpuMemory, GpuProcess, Progress, Severity, Target, TorchMemory
 from forgediag.testing.facts import FORGE, GIB, GPU, TARGET, options, problems
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 
@@ -34,8 +34,35 @@ def test_a_value_in_range_is_fine(value: float) -> None:
 
 
 def test_a_small_card_has_a_lower_mark() -> None:
-    small = replace(GPU, info=replace(GPU.info, total=4 * GIB))
+    small = replace(TARGET, gpu=replace(GPU, info=replace(GPU.info, total=4 * GIB)))
     assert problems(inference_memory_range, options(forge_inference_memory=205.0), small) == []
+
+
+def test_the_total_that_forge_tells_counts_before_nvmls() -> None:
+    memory = TorchMemory(GIB, CudaMemory(8 * GIB, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    target = replace(TARGET, forge=replace(FORGE, memory=memory))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=9000.0))
+    assert problem.evidence["total_mb"] == 8192
+
+
+def test_a_negative_value_is_wrong_without_a_card_too() -> None:
+    target = replace(TARGET, gpu=Gap("no driver", "missing", expected=True))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=-1000.0))
+    assert problem.severity is None
+    assert "-1000 MB" in problem.message
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_a_value_on_a_card_of_unknown_size_is_unknown_unless_that_is_expected(*, expected: bool) -> None:
+    target = replace(TARGET, gpu=Gap("the driver hangs", "hung", expected))
+    found = problems(inference_memory_range, target)
+    assert [problem.severity for problem in found] == ([] if expected else [Severity.UNKNOWN])
+
+
+def test_without_any_forge_the_cards_size_is_nvmls() -> None:
+    target = replace(TARGET, forge=Gap("down", "refused"))
+    (problem,) = problems(inference_memory_range, target, options(forge_inference_memory=0.0))
+    assert problem.evidence["total_mb"] == 24576
 
 
 def test_a_fork_without_the_option_is_fine() -> None:
@@ -56,8 +83,38 @@ def test_memory_held_by_others_is_told_with_its_share() -> None:
     assert "26%" in problem.message
 
 
-def test_memory_that_the_driver_does_not_tell_accuses_nobody() -> None:
-    assert problems(gpu_other_processes, replace(GPU, processes=(GpuProcess(100, None), GpuProcess(200, None)))) == []
+WDDM = replace(
+    GPU,
+    memory=GpuMemory(24 * GIB, 20 * GIB, 4 * GIB, 0),
+    processes=(GpuProcess(100, None), GpuProcess(200, None)),
+)
+
+
+def torch_holds(reserved: int, progress: Progress = FORGE.progress) -> Target:
+    cuda = CudaMemory(24 * GIB, 4 * GIB, 0, 0, reserved, reserved, 0, 0, 0, 0, 0, 0)
+    return replace(TARGET, forge=replace(FORGE, memory=TorchMemory(GIB, cuda), progress=progress))
+
+
+def test_where_the_driver_does_not_tell_what_torch_does_not_hold_is_others() -> None:
+    (problem,) = problems(gpu_other_processes, WDDM, torch_holds(8 * GIB))
+    assert problem.evidence["bytes"] == 12 * GIB - 818 * MB
+    assert "about 11.2 GiB" in problem.message
+
+
+def test_a_desktop_on_the_same_card_is_allowed_for() -> None:
+    assert problems(gpu_other_processes, WDDM, torch_holds(18 * GIB)) == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        torch_holds(0, replace(FORGE.progress, job_count=1)),
+        TARGET,
+        replace(TARGET, forge=Gap("down", "refused")),
+    ],
+)
+def test_nobody_is_accused_where_forges_own_share_is_not_known(target: Target) -> None:
+    assert problems(gpu_other_processes, WDDM, target) == []
 
 
 def test_a_process_list_that_cannot_be_read_is_unknown() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forgediag.formats.model_file import examine, format_of, needed
 from forgediag.model import Fault, FileFormat, Header
@@ -64,3 +66,9 @@ def test_a_file_of_another_kind_gets_what_forge_says(name: str, head: bytes, kin
 @pytest.mark.parametrize(("name", "want"), [("a.safetensors", len(HEAD)), ("a.gguf", 512), ("a.ckpt", 512)])
 def test_what_is_needed_depends_on_the_format(name: str, want: int) -> None:
     assert needed(name, HEAD[:512], SIZE) == want
+
+
+@given(st.sampled_from(["a.safetensors", "a.gguf", "a.ckpt"]), st.binary(max_size=512))
+def test_any_file_of_any_name_ends_in_a_verdict(name: str, head: bytes) -> None:
+    if len(head) >= needed(name, head, len(head)):
+        assert isinstance(examine(name, head, len(head)), Header | Fault)
