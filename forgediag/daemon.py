@@ -97,6 +97,7 @@ class Daemon:
         checks: Sequence[Check],
         gpus: GpuSource,
         *,
+        on_report: Callable[[Report], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -106,10 +107,12 @@ class Daemon:
             config: what to watch and how often.
             checks: what to judge.
             gpus: the sampler, not yet started.
+            on_report: told of each new report.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
         self._config, self._checks, self._gpus = config, checks, gpus
+        self._on_report = on_report
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
         self._hasher: Hasher | None = None
@@ -217,6 +220,8 @@ class Daemon:
             self._judged_at = self._clock()
         self._was_stuck = stuck
         self._report = Report(snapshot, self._findings, self._results, self._advice)
+        if self._on_report:
+            self._on_report(self._report)
         return self._report
 
     def _meters(self) -> list[Meter]:

@@ -118,6 +118,16 @@ async def serve(
     return server
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One whole request as it came and what was sent for it."""
+
+    received: bytes
+    request: Request
+    response: Response
+    sent: bytes
+
+
 class Connection(asyncio.Protocol):
     """One client's connection: requests one after the other, pipelined ones kept until their turn."""
 
@@ -130,6 +140,8 @@ class Connection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._reading = False
+        self._memo: _Exchange | None = None
+        self._received = b""
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -167,6 +179,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and answer what is whole."""
+        if self._repeat(data):
+            return
+        self._received = b"" if self._reading else data
         if not self._reading:
             self._reading = True
             self._wait(self._server.limits.read_seconds)
@@ -174,6 +189,21 @@ class Connection(asyncio.Protocol):
         if self._task is not None and self._transport:  # pipelined behind a slow answer: let TCP hold the rest
             self._transport.pause_reading()
         self._proceed()
+
+    def _repeat(self, data: bytes) -> bool:
+        """Answer a request that equals the last one to the byte, with bytes that were sent before.
+
+        Prometheus sends the same bytes for each scrape over one connection, and between two reports the answer is the
+        same too: the parser would come to the same result and is not asked (65 µs against 6).
+        """
+        memo = self._memo
+        if memo is None or self._reading or self._task is not None or data != memo.received:
+            return False
+        if self._handled(memo.request) is not memo.response:
+            return False
+        self._write(memo.sent)
+        self._wait(self._server.limits.idle_seconds)
+        return True
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still read."""
@@ -236,8 +266,10 @@ class Connection(asyncio.Protocol):
             return
         response = self._handled(request)
         if isinstance(response, Response) and isinstance(response.body, bytes):
-            self._send(response, response.body)
+            sent = self._send(response, response.body)
             self._next()
+            kept = self._protocol.our_state is h11.IDLE and not self._protocol.trailing_data[0]
+            self._memo = _Exchange(self._received, request, response, sent) if kept and self._received else None
         else:
             self._task = asyncio.ensure_future(self._answer_later(response))
 
@@ -301,7 +333,7 @@ class Connection(asyncio.Protocol):
             headers.append(("content-length", str(length)))
         return h11.Response(status_code=response.status, headers=headers)
 
-    def _send(self, response: Response, body: bytes) -> None:
+    def _send(self, response: Response, body: bytes) -> bytes:
         """Head and body in one write: two would wait for each other's acknowledgement (Nagle, delayed ACK)."""
         try:
             head = self._head(response, len(body))
@@ -312,7 +344,9 @@ class Connection(asyncio.Protocol):
         data = self._protocol.send(head) or b""
         if self._request is None or self._request.method != b"HEAD":
             data += self._protocol.send(h11.Data(data=body)) or b""
-        self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
+        data += self._protocol.send(h11.EndOfMessage()) or b""
+        self._write(data)
+        return data
 
     def _write(self, data: bytes | None) -> None:
         if data and self._transport and not self._transport.is_closing():

@@ -18,8 +18,15 @@ HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-optio
 PLAIN = "text/plain; charset=utf-8"
 
 
+KEEP_WARM = 60.0
+"""Seconds after its last request for which a format is rendered as soon as there is a new report."""
+
+
 @dataclass(slots=True)
 class _Rendering:
+    exporter: Exporter
+    compressed: bool
+    asked: float
     report: Report
     response: Response
 
@@ -63,19 +70,33 @@ class Site:
         exporter = _choose(choices, request.headers.get("accept", ""))
         return self._render(exporter, report, compressed=_accepts_gzip(request.headers.get("accept-encoding", "")))
 
+    def warm(self, report: Report) -> None:
+        """Render what was asked for lately, so that the next scrape only has to send bytes."""
+        now = report.snapshot.at
+        for key, known in tuple(self._renderings.items()):
+            if now - known.asked > KEEP_WARM:
+                del self._renderings[key]
+            else:
+                known.report, known.response = report, _respond(known.exporter, report, compressed=known.compressed)
+
     def _render(self, exporter: Exporter, report: Report, *, compressed: bool) -> Response:
-        key = (exporter.media_type + exporter.name, compressed)
+        key = (exporter.name, compressed)
         known = self._renderings.get(key)
-        if known is not None and known.report is report:
-            return known.response
-        body = exporter.render(report)
-        headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding", **HEADERS}
-        if compressed and len(body) >= WORTH_COMPRESSING:
-            body = gzip.compress(body, 1, mtime=0)
-            headers["content-encoding"] = "gzip"
-        response = Response(200, headers, body)
-        self._renderings[key] = _Rendering(report, response)
-        return response
+        if known is None or known.report is not report:
+            response = _respond(exporter, report, compressed=compressed)
+            known = _Rendering(exporter, compressed, report.snapshot.at, report, response)
+            self._renderings[key] = known
+        known.asked = report.snapshot.at
+        return known.response
+
+
+def _respond(exporter: Exporter, report: Report, *, compressed: bool) -> Response:
+    body = exporter.render(report)
+    headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding", **HEADERS}
+    if compressed and len(body) >= WORTH_COMPRESSING:
+        body = gzip.compress(body, 1, mtime=0)
+        headers["content-encoding"] = "gzip"
+    return Response(200, headers, body)
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
-
-from prometheus_client import utils
+from typing import TYPE_CHECKING
 
 from forgediag.export import Exporter
 from forgediag.model import Distribution, Report
@@ -16,9 +14,17 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-number = cast("Callable[[float], str]", utils.floatToGoString)  # pyright: ignore[reportUnknownMemberType] - untyped there
-
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+def number(value: float) -> str:
+    """A finite value as prometheus_client prints it: the shortest form, with an exponent from 1e6 on as Go has it."""
+    text = repr(float(value))
+    dot = text.find(".")
+    if value > 0 and dot > 6:
+        mantissa = f"{text[0]}.{text[1:dot]}{text[dot + 1 :]}".rstrip("0").rstrip(".")
+        return f"{mantissa}e+{dot - 1:02d}"
+    return text
 
 
 def escape(value: str) -> str:

@@ -33,6 +33,7 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
+        self._site = Site(self.report, exporters())
 
     def report(self) -> Report | None:
         """The newest report of the daemon running now."""
@@ -66,14 +67,14 @@ class Service:
         if host not in LOOPBACK:
             log.warning("listening on %s: everybody who reaches this machine can read what forgediag knows", host)
         try:
-            return await serve(Site(self.report, exporters()).handle, host, port)
+            return await serve(self._site.handle, host, port)
         except OSError as error:
             reason = error.strerror or str(error)
             text = f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT"
             raise NotDone(text) from error
 
     async def _run_until(self, *events: asyncio.Event) -> None:
-        self._daemon = Daemon(self._config, checks(), self._gpus(self._config))
+        self._daemon = Daemon(self._config, checks(), self._gpus(self._config), on_report=self._site.warm)
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))
         waits = [asyncio.ensure_future(event.wait()) for event in events]

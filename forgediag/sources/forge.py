@@ -78,7 +78,7 @@ class ForgeClient:
             timeout=timeout,
             transport=transport,
             trust_env=False,
-            verify=ssl.create_default_context() if secure else False,
+            verify=ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             limits=httpx.Limits(max_connections=2, keepalive_expiry=120),
         )
 

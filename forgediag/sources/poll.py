@@ -101,12 +101,13 @@ class ForgePoll:
     async def _down(self, gap: Gap) -> None:
         """Forget what was known; try the next default address, and everything again at the pace of progress."""
         self._progress(gap)
-        self._facts = {"progress": gap}
+        if self._facts != (facts := {"progress": gap}):
+            self._facts = facts
+            self.changed.set()
         self._due = dict.fromkeys(ENDPOINTS, self._clock() + self._pace.progress)
         if len(self._urls) > 1 and gap.kind in {"refused", "not_forge"}:
             await self._client.close()
             self._connect(self._urls[(self._urls.index(self.url) + 1) % len(self._urls)])
-        self.changed.set()
 
     def _take(self, name: str, fact: Known[Any]) -> None:
         if name == "progress":

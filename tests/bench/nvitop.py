@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -31,11 +32,11 @@ from control import FakeNvml  # noqa: E402
 
 PEER = "nvitop-exporter==1.7.2"
 TICK = os.sysconf("SC_CLK_TCK")
-HEADERS = {
-    "Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-    "Accept-Encoding": "gzip",
-    "User-Agent": "Prometheus/2.42.0",
-}
+REQUEST = (
+    b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n"
+    b"Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n\r\n"
+)
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
 @dataclass
@@ -64,8 +65,8 @@ def running(command: list[str], environment: dict[str, str], port: int) -> Itera
         until = time.monotonic() + 30
         while time.monotonic() < until:
             try:
-                if scrape(port)[1] == 200:
-                    break
+                Scraper(port).scrape()
+                break
             except OSError:
                 time.sleep(0.05)
         else:
@@ -76,14 +77,34 @@ def running(command: list[str], environment: dict[str, str], port: int) -> Itera
         process.wait(10)
 
 
-def scrape(port: int, connection: http.client.HTTPConnection | None = None) -> tuple[float, int, bytes]:
-    """Seconds, status and body of one scrape, as Prometheus asks: gzip, the connection kept where the server does."""
-    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    started = time.perf_counter()
-    connection.request("GET", "/metrics", headers=HEADERS)
-    response = connection.getresponse()
-    body = response.read()
-    return time.perf_counter() - started, response.status, body
+class Scraper:
+    """Asks as Prometheus does: gzip, the connection kept where the server keeps it. As little else as can be."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    def scrape(self) -> float:
+        """Seconds one scrape took."""
+        started = time.perf_counter()
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=10)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(REQUEST)
+        data = b""
+        missing = 1
+        while missing > 0 and (part := self._socket.recv(1 << 20)):
+            data += part
+            head, _, body = data.partition(b"\r\n\r\n")
+            length = LENGTH.search(head)
+            missing = int(length[1]) - len(body) if length else 1
+        seconds = time.perf_counter() - started
+        if not data.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+            raise OSError(data[:100].decode("latin-1") or "no answer")
+        if missing or data.startswith(b"HTTP/1.0"):
+            self._socket.close()
+            self._socket = None
+        return seconds
 
 
 def cpu_seconds(pid: int) -> float:
@@ -106,18 +127,18 @@ def count_series(port: int) -> int:
     return sum(1 for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def measure(pid: int, port: int, fake: FakeNvml, gpus: int, seconds: float, scrapes: int) -> Result:
-    """Idle first (no scrape), then scrapes 50 ms apart."""
+def measure(pid: int, port: int, fake: FakeNvml, gpus: int, seconds: float, scrapes: int, pause: float) -> Result:
+    """Idle first (no scrape), then scrapes `pause` seconds apart."""
     time.sleep(3)
     calls, cpu, started = fake.calls(), cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
     passed = time.monotonic() - started
     cpu, calls = cpu_seconds(pid) - cpu, fake.calls() - calls
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    scraper = Scraper(port)
     times: list[float] = []
     for _ in range(scrapes):
-        times.append(scrape(port, connection)[0] * 1000)
-        time.sleep(0.05)
+        times.append(scraper.scrape() * 1000)
+        time.sleep(pause)
     quantiles = statistics.quantiles(times, n=100)
     return Result(
         statistics.median(times), quantiles[98], 100 * cpu / passed, rss(pid), calls / passed / gpus, count_series(port)
@@ -153,12 +174,12 @@ def simulated_forge() -> Iterator[str]:
         process.wait()
 
 
-def ours(folder: Path, port: int, url: str | None) -> list[str]:
+def ours(python: Path, folder: Path, port: int, url: str | None) -> list[str]:
     """The command that runs forgediag with one Forge or none."""
     config = folder / "forgediag.toml"
     config.write_text(f'[[forge]]\nname = "bench"\nurl = "{url}"\n' if url else "forge = []\n", "utf-8")
     return [
-        str(Path(sys.executable).with_name("forgediag")),
+        str(python.with_name("forgediag")),
         "--config",
         str(config),
         "run",
@@ -180,7 +201,9 @@ def main() -> None:
     parser.add_argument("--gpus", default="1,8,64")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--scrapes", type=int, default=300)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two scrapes")
     parser.add_argument("--peer-venv", type=Path, help="a virtual environment that has the peer already")
+    parser.add_argument("--own-venv", type=Path, help="a virtual environment that has forgediag already")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -188,9 +211,13 @@ def main() -> None:
         if not peer.exists():
             venv.create(peer, with_pip=True)
             subprocess.run([peer / "bin" / "pip", "install", "-q", PEER], check=True)
+        own = arguments.own_venv or folder / "own"
+        if not own.exists():  # a clean one: where rich is installed httpx imports it, and RSS is not the user's
+            venv.create(own, with_pip=True)
+            subprocess.run([own / "bin" / "pip", "install", "-q", ROOT], check=True)
         library = build(folder)
         imports = "asyncio, httpx, psutil, pynvml, click, h11, prometheus_client"
-        print(json.dumps({"floor_rss_mib": round(floor(sys.executable, imports), 1), "imports": imports}))
+        print(json.dumps({"floor_rss_mib": round(floor(str(own / "bin" / "python"), imports), 1), "imports": imports}))
         with simulated_forge() as forge:
             for gpus in map(int, arguments.gpus.split(",")):
                 results: dict[str, Result] = {}
@@ -200,7 +227,7 @@ def main() -> None:
                     fake = FakeNvml(library, place, state(gpus))
                     port = free_port()
                     environment = {**os.environ, **fake.environment, "XDG_CACHE_HOME": str(place)}
-                    command = ours(place, port, forge if "+" in who else None)
+                    command = ours(own / "bin" / "python", place, port, forge if "+" in who else None)
                     if who == "nvitop":
                         command = [
                             str(peer / "bin" / "nvitop-exporter"),
@@ -210,7 +237,7 @@ def main() -> None:
                             str(port),
                         ]
                     with running(command, environment, port) as pid:
-                        result = measure(pid, port, fake, gpus, arguments.seconds, arguments.scrapes)
+                        result = measure(pid, port, fake, gpus, arguments.seconds, arguments.scrapes, arguments.pause)
                     results[who] = result
                     print(json.dumps({"gpus": gpus, "who": who, **{k: round(v, 3) for k, v in vars(result).items()}}))
                 base = results.pop("nvitop")
