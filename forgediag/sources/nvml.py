@@ -177,6 +177,7 @@ class Card:
     def read_memory(self) -> int | None:
         """Read the memory once: `used` in bytes, or None for a gap. The hot path: one NVML call."""
         if self._handle is None:
+            self.open()
             return None
         try:
             memory = self._driver.call(self._read_memory, *self._memory_arguments)

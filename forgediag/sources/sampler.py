@@ -7,9 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from math import ceil
+from math import floor
 
-from forgediag.model import Gap, Known, Nvml
+from forgediag.model import Gap, GpuInfo, Known, Nvml
 from forgediag.sources import nvml_library
 from forgediag.sources.hardware import nvidia_present
 from forgediag.sources.nvml import Card, DriverGoneError, driver_gap, parse_cuda
@@ -84,6 +84,7 @@ class Sampler:
         self._known: Known[tuple[str, tuple[int, int] | None]] = Gap("NVML is not read yet", "starting")
         self._cards: tuple[Card, ...] = ()
         self._peaks: dict[str, Peaks] = {}
+        self._infos: dict[int, GpuInfo] = {}
         self._chores: deque[Callable[[], object]] = deque()
         self._beats = 0
         self._next_open = self._next_idle = self._next_beat = clock()
@@ -124,6 +125,8 @@ class Sampler:
     @property
     def stuck(self) -> Gap | None:
         """The gap that stands for everything while the driver hangs, None else."""
+        if self._thread.ident is not None and not self._stopping and not self._thread.is_alive():
+            return Gap("the NVML sampler has ended by a fault of its own: restart forgediag", "failed")
         driver = self._driver
         if driver is None or (waiting := driver.waiting()) is None:
             return None
@@ -185,6 +188,8 @@ class Sampler:
             return
         for card in cards:
             card.open()
+            card.info = card.info if card.info.uuid else self._infos.get(card.index, card.info)
+            self._infos[card.index] = card.info
             card.peaks = self._peaks.setdefault(card.info.uuid or f"GPU {card.index}", Peaks(self._windows))
         now = self._clock()
         self._worked, self._beats = True, 0
@@ -278,5 +283,5 @@ class Sampler:
 
 
 def _after(due: float, period: float, now: float) -> float:
-    """The next time on the same grid that is not past: what was missed is skipped."""
-    return due + period * max(1, ceil((now - due) / period))
+    """The next time on the same grid: what was missed is skipped."""
+    return due + period * max(1, floor((now - due) / period) + 1)
