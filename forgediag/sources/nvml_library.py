@@ -109,9 +109,10 @@ class Driver:
     `calls` counts calls made; those of a process list are two inside pynvml and count as two.
     """
 
-    def __init__(self, library: Library, clock: Callable[[], float]) -> None:
+    def __init__(self, library: Library, clock: Callable[[], float], calls: int = 0) -> None:
+        """Watch a library by a clock (seconds); `calls` is where counting begins."""
         self.library = library
-        self.calls = 0
+        self.calls = calls
         self._clock = clock
         self._error = library.NVMLError
         self._function: Callable[..., object] | None = None

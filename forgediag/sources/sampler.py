@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from math import floor
 
@@ -144,13 +145,12 @@ class Sampler:
 
     @property
     def calls(self) -> int:
-        """NVML calls made since the driver was opened last."""
+        """NVML calls made since the start."""
         return 0 if self._driver is None else self._driver.calls
 
     def _nudge(self) -> None:
-        with self._lock:
-            if self._wake.locked():
-                self._wake.release()
+        with suppress(RuntimeError):  # it is awake already; no lock is taken, so a signal handler may call this
+            self._wake.release()
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Sampler:
     def _open(self) -> None:
         self._close()
         try:
-            self._driver = driver = Driver(self._library(), self._clock)
+            self._driver = driver = Driver(self._library(), self._clock, self.calls)
             driver.named("nvmlInit")
             version = driver.named("nvmlSystemGetDriverVersion")
             cuda = driver.optional("nvmlSystemGetCudaDriverVersion")
