@@ -11,7 +11,9 @@ from typing import Literal
 
 from forgediag.model import MB
 
-Phase = Literal["idle", "text_encode", "load_unet", "sample", "vae_decode", "unload"]
+Phase = Literal["idle", "text_encode", "unet_load", "sampling", "vae_decode", "unload"]
+"""As the simulated Forge tells them."""
+
 Clock = Callable[[], float]
 
 
@@ -33,8 +35,8 @@ class Shape:
 PHASES: dict[Phase, Shape] = {
     "idle": Shape(620, 0.2, 0.0),
     "text_encode": Shape(2380, 0.3, 0.35),
-    "load_unet": Shape(5720, 1.2, 0.1),
-    "sample": Shape(6030, 0.1, 0.98),
+    "unet_load": Shape(5720, 1.2, 0.1),
+    "sampling": Shape(6030, 0.1, 0.98),
     "vae_decode": Shape(6190, 0.05, 0.6, peak=2180, peak_at=0.06, peak_seconds=0.12),
     "unload": Shape(820, 0.4, 0.05),
 }
@@ -43,8 +45,8 @@ activations 311, and a decode that takes 2178 MB for an instant (measured on an 
 
 JOB: tuple[tuple[Phase, float], ...] = (
     ("text_encode", 0.8),
-    ("load_unet", 1.4),
-    ("sample", 4.0),
+    ("unet_load", 1.4),
+    ("sampling", 4.0),
     ("vae_decode", 0.4),
     ("unload", 0.6),
 )
@@ -87,16 +89,22 @@ class SimulatedGpu:
         self._clock = clock
         self._lock = threading.Lock()
         self._phase: Phase = "idle"
-        self._began, self._level = clock(), float(PHASES["idle"].level)
+        self._began, self._peaks = clock(), True
+        self._from = self._to = float(PHASES["idle"].level * MB)
         self._warmth = 0.0
         self._coming: list[tuple[float, Phase]] = []
         self._holds: list[tuple[float, int]] = []
 
-    def set_phase(self, phase: Phase) -> None:
-        """Let Forge be in a phase from now on; what `start_job` had planned is dropped."""
+    def set_phase(self, phase: Phase, used: int | None = None) -> None:
+        """Let Forge be in a phase from now on; what `start_job` had planned is dropped.
+
+        Args:
+            phase: the phase.
+            used: bytes Forge's process holds in it; None is what PHASES says, its peak included.
+        """
         with self._lock:
             self._coming.clear()
-            self._enter(phase, self._clock())
+            self._enter(phase, self._clock(), used)
 
     def start_job(self, job: Sequence[tuple[Phase, float]] = JOB) -> float:
         """Go through phases, each for its seconds, and then be idle. Returns how long that takes."""
@@ -126,8 +134,8 @@ class SimulatedGpu:
         with self._lock:
             now = self._advance()
             shape, age = PHASES[self._phase], now - self._began
-            size = self._at(shape, age) * MB
-            if shape.peak_at <= age < shape.peak_at + shape.peak_seconds:
+            size = self._at(age)
+            if self._peaks and shape.peak_at <= age < shape.peak_at + shape.peak_seconds:
                 size += shape.peak * MB
             self._holds = [hold for hold in self._holds if hold[0] > now]
             size += sum(held for _, held in self._holds)
@@ -149,13 +157,14 @@ class SimulatedGpu:
             self._enter(phase, at)
         return now
 
-    def _enter(self, phase: Phase, at: float) -> None:
+    def _enter(self, phase: Phase, at: float, used: int | None = None) -> None:
         self._warmth = self._warm(at)
-        self._level = self._at(PHASES[self._phase], at - self._began)
-        self._phase, self._began = phase, at
+        self._from = self._at(at - self._began)
+        self._phase, self._began, self._peaks = phase, at, used is None
+        self._to = float(PHASES[phase].level * MB if used is None else used)
 
-    def _at(self, shape: Shape, age: float) -> float:
-        return self._level + (shape.level - self._level) * min(1.0, age / shape.ramp)
+    def _at(self, age: float) -> float:
+        return self._from + (self._to - self._from) * min(1.0, age / PHASES[self._phase].ramp)
 
     def _warm(self, at: float) -> float:
         load = PHASES[self._phase].load

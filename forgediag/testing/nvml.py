@@ -79,7 +79,7 @@ class SimulatedNvml:
         return self
 
     def hang(self) -> None:
-        """Let every call hang from now on."""
+        """Let `nvmlInit` and every call about a card hang from now on."""
         self._open.clear()
 
     def release(self) -> None:

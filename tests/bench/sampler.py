@@ -34,7 +34,8 @@ print("ready", flush=True)
 time.sleep(float(sys.argv[2]))
 cpu, wall = time.process_time() - cpu, time.monotonic() - wall
 gpus = sampler.snapshot().gpus
-print(json.dumps({"cpu %": 100 * cpu / wall, "samples/s": (sampler.samples - samples) / wall / len(gpus)}))
+print(json.dumps({"cpu %": 100 * cpu / wall, "samples/s": (sampler.samples - samples) / wall / len(gpus),
+    "lag ms": 1000 * sampler.lag}))
 """
 SPIKE = """
 import sys
@@ -102,6 +103,8 @@ def main() -> None:
         for gpus in (1, 8, 64):
             state = f"gpus = {gpus}\ngpu.*.proc.1 = 1G\ngpu.*.proc.2 = 1G\n"
             print(f"idle, {gpus} GPUs:", cost(library, state, "idle", seconds), flush=True)
+            h100 = cost(library, state + control.H100, "idle", seconds)
+            print(f"idle, {gpus} GPUs, calls as slow as on an H100:", h100, flush=True)
             for hz in (50.0, 100.0):
                 print(f"job at {hz:g} Hz, {gpus} GPUs:", cost(library, state, "job", seconds, hz), flush=True)
         fake = control.FakeNvml(library, Path(folder))

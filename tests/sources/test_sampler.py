@@ -53,8 +53,7 @@ class Bench:
         self.gpus = [SimulatedGpu(clock=self.clock, uuid=f"GPU-{i}") for i in range(gpus)]
         self.library = Counted(self.clock, *self.gpus)
         self.hardware = True
-        options = {"library": self.library.load, "clock": self.clock, "hardware": lambda: self.hardware} | options
-        self.sampler = Sampler(**options)
+        self.sampler = Sampler(self.library.load, clock=self.clock, hardware=lambda: self.hardware, **options)
 
     def run(self, seconds: float) -> None:
         end = self.clock.now + seconds

@@ -29,8 +29,8 @@ def gpu(clock: Clock) -> SimulatedGpu:
 
 
 def test_a_phase_is_reached_by_a_ramp(clock: Clock, gpu: SimulatedGpu) -> None:
-    gpu.set_phase("load_unet")
-    clock.now = PHASES["load_unet"].ramp / 2
+    gpu.set_phase("unet_load")
+    clock.now = PHASES["unet_load"].ramp / 2
     half = gpu.forge_memory()
     clock.now = 10
     assert half == pytest.approx((620 + 5720) / 2 * MB, rel=0.001)
@@ -38,7 +38,7 @@ def test_a_phase_is_reached_by_a_ramp(clock: Clock, gpu: SimulatedGpu) -> None:
 
 
 def test_the_decode_has_a_short_peak(clock: Clock, gpu: SimulatedGpu) -> None:
-    gpu.set_phase("sample")
+    gpu.set_phase("sampling")
     clock.now = 5.0
     gpu.set_phase("vae_decode")
     sizes = []
@@ -49,9 +49,18 @@ def test_the_decode_has_a_short_peak(clock: Clock, gpu: SimulatedGpu) -> None:
     assert sizes[-1] == 6190
 
 
+def test_a_simulated_forge_says_what_it_holds(clock: Clock, gpu: SimulatedGpu) -> None:
+    gpu.set_phase("vae_decode", 7000 * MB)
+    sizes = []
+    for step in range(40):
+        clock.now = step / 100
+        sizes.append(gpu.forge_memory() // MB)
+    assert max(sizes) == sizes[-1] == 7000
+
+
 def test_a_job_goes_through_its_phases_and_ends_idle(clock: Clock, gpu: SimulatedGpu) -> None:
     seconds = gpu.start_job()
-    seen = []
+    seen: list[str] = []
     for step in range(round(seconds * 20) + 20):
         clock.now = step / 20
         if not seen or seen[-1] != gpu.phase:
@@ -92,7 +101,7 @@ def test_temperature_rises_slowly_and_power_at_once(clock: Clock, gpu: Simulated
     library = SimulatedNvml(gpu)
     library.nvmlInit()
     cold = library.nvmlDeviceGetTemperature(gpu, 0)
-    gpu.set_phase("sample")
+    gpu.set_phase("sampling")
     power = library.nvmlDeviceGetPowerUsage(gpu)
     clock.now = 20
     warm = library.nvmlDeviceGetTemperatureV(gpu, 0)
@@ -111,7 +120,7 @@ def snapshot(library: SimulatedNvml, clock: Clock) -> Nvml:
 
 
 def test_the_sampler_reads_it_like_a_card(clock: Clock, gpu: SimulatedGpu) -> None:
-    gpu.set_phase("sample")
+    gpu.set_phase("sampling")
     found = snapshot(SimulatedNvml(gpu), clock).gpus[0]
     assert found.info.name == "NVIDIA GeForce RTX 4070 (simulated)"
     assert found.info.compute_capability == (8, 9)
