@@ -135,6 +135,11 @@ class Card:
         """Whether the newest memory reading said that the GPU is lost."""
         return isinstance(self.memory, Gap) and self.memory.kind == "lost"
 
+    @property
+    def failing(self) -> bool:
+        """Whether the newest memory reading failed in a way that initialising NVML again may end."""
+        return isinstance(self.memory, Gap) and self.memory.kind in ("lost", "failed")
+
     def open(self) -> None:
         """Get the handle and read what does not change. A GPU that is lost already has no UUID and no name."""
         try:

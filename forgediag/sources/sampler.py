@@ -41,8 +41,8 @@ RARE, PROCESSES_IDLE, PROCESSES_BUSY = 10, 10, 2
 SLICE = 0.05
 """Seconds spent on one go of slow readings at most before looking whether a job has started."""
 
-RETRY, RETRY_MISSING, RETRY_LOST = 5.0, 60.0, 30.0
-"""Seconds until NVML is initialised again: the driver has gone; there never was one; a GPU is lost and no job runs."""
+RETRY, RETRY_MISSING, RETRY_FAILING = 5.0, 60.0, 30.0
+"""Seconds until NVML is initialised again: the driver has gone; there never was one; a GPU fails and no job runs."""
 
 
 class Sampler:
@@ -197,7 +197,7 @@ class Sampler:
         self._chores.clear()
         self._next_idle = self._next_beat = now
         self._next_fast = None
-        self._next_open = now + RETRY_LOST
+        self._next_open = now + RETRY_FAILING
         self._sample(now)
 
     def _drop(self, code: int) -> None:
@@ -240,7 +240,7 @@ class Sampler:
                 if not card.lost:
                     self._chores.extend(self._telemetry(card, now))
             self._beats += 1
-            if not self._job and now >= self._next_open and any(card.lost for card in self._cards):
+            if not self._job and now >= self._next_open and any(card.failing for card in self._cards):
                 self._chores.append(self._open)
 
     def _telemetry(self, card: Card, now: float) -> Iterator[Callable[[], object]]:

@@ -9,7 +9,7 @@ import pytest
 
 from forgediag.model import MB, Gap, Gpu, GpuMemory, GpuTelemetry, Nvml
 from forgediag.sources.nvml_library import Driver
-from forgediag.sources.sampler import RETRY, RETRY_LOST, RETRY_MISSING, Sampler
+from forgediag.sources.sampler import RETRY, RETRY_FAILING, RETRY_MISSING, Sampler
 from forgediag.testing.gpu import SimulatedGpu
 from forgediag.testing.nvml import SimulatedNvml
 
@@ -257,7 +257,7 @@ def test_a_gpu_that_is_found_again_has_its_peaks() -> None:
     bench.gpus[0].hold(4096 * MB, 0.5)
     bench.run(5)
     bench.gpus[0].lost = True
-    bench.run(RETRY_LOST + 5)
+    bench.run(RETRY_FAILING + 5)
     bench.gpus[0].lost = False
     bench.run(2)
     assert bench.gpu.peaks[300] == 5496 * MB
@@ -269,7 +269,7 @@ def test_a_gpu_lost_from_the_start_comes_with_its_name_after_a_new_init() -> Non
     bench.run(5)
     before = bench.gpu.info
     bench.gpus[0].lost = False
-    bench.run(RETRY_LOST + 1)
+    bench.run(RETRY_FAILING + 1)
     assert (before.name, before.uuid) == ("unknown", "")
     assert bench.gpu.info.uuid == "GPU-0"
 
@@ -279,7 +279,7 @@ def test_nothing_is_initialised_again_for_a_lost_gpu_while_a_job_runs() -> None:
     bench.run(2)
     bench.gpus[0].lost = True
     bench.sampler.job_running(True)
-    assert bench.counted(RETRY_LOST + 10)["nvmlDeviceGetHandleByIndex"] == 0
+    assert bench.counted(RETRY_FAILING + 10)["nvmlDeviceGetHandleByIndex"] == 0
 
 
 def test_a_reloaded_driver_is_a_gap_and_then_back() -> None:
