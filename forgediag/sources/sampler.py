@@ -48,9 +48,9 @@ RETRY, RETRY_MISSING, RETRY_FAILING = 5.0, 60.0, 30.0
 class Sampler:
     """Samples NVML in a thread of its own. `snapshot`, `stuck` and `lag` are cheap, block for nothing, from any thread.
 
-    At idle a GPU costs at most 6 NVML calls a second: memory, utilization, temperature, power, SM clock, and every
-    10 s memory clock, throttle reasons and the process list. While a job runs, and for 2 s after memory moved, only
-    the memory is read `busy_hz` times a second; the rest is done in between, a slice at a time.
+    At idle a GPU costs at most 6 NVML calls a second: memory, utilization, temperature, power and SM clock, and every
+    10 s memory clock, throttle reasons, performance state and the process list. While a job runs, and for 2 s after
+    memory moved, only the memory is read `busy_hz` times a second; the rest is done in between, a slice at a time.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from forgediag.sources.nvml_library import (
     CLOCK_MEM,
     GPU_IS_LOST,
     LIBRARY_NOT_FOUND,
+    SLOWDOWN,
     UNINITIALIZED,
     CodedError,
     Library,
@@ -132,6 +133,28 @@ class SimulatedNvml:
     def nvmlDeviceGetPowerManagementLimit(self, handle: SimulatedGpu) -> int:
         self._device(handle)
         return 200_000
+
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, handle: SimulatedGpu) -> int:
+        return self.nvmlDeviceGetPowerManagementLimit(handle)
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: SimulatedGpu) -> tuple[int, int]:
+        self._device(handle)
+        return 100_000, 215_000
+
+    def nvmlDeviceGetTemperatureThreshold(self, handle: SimulatedGpu, threshold: int) -> int:
+        self._device(handle)
+        return 96 if threshold == SLOWDOWN else 99
+
+    def nvmlDeviceGetDisplayActive(self, handle: SimulatedGpu) -> int:
+        self._device(handle)
+        return 1
+
+    def nvmlDeviceGetPersistenceMode(self, handle: SimulatedGpu) -> int:
+        self._device(handle)
+        return 0
+
+    def nvmlDeviceGetPerformanceState(self, handle: SimulatedGpu) -> int:
+        return 2 if self._device(handle).load() > 0 else 8
 
     def nvmlDeviceGetMaxClockInfo(self, handle: SimulatedGpu, type: int) -> int:  # noqa: A002 - pynvml's name
         self._device(handle)

@@ -47,6 +47,12 @@ def test_facts_that_do_not_change(fake_nvml: FakeNvml, driver: Driver) -> None:
         pcie_max_generation=4,
         pcie_width=4,
         pcie_max_width=16,
+        default_power_limit=200.0,
+        max_power_limit=215.0,
+        slowdown_temperature=96.0,
+        shutdown_temperature=99.0,
+        display_active=False,
+        persistence_mode=False,
     )
 
 
@@ -66,18 +72,26 @@ def test_memory_v1_counts_the_reserved_part_as_used(fake_nvml: FakeNvml, driver:
 def test_telemetry_in_base_units(fake_nvml: FakeNvml, driver: Driver) -> None:
     fake_nvml.write(
         "gpu.0.util = 90\ngpu.0.mem_util = 40\ngpu.0.temp = 71\ngpu.0.power = 180500\ngpu.0.clock_sm = 2700\n"
-        "gpu.0.clock_mem = 10251\ngpu.0.throttle = 4\n"
+        "gpu.0.clock_mem = 10251\ngpu.0.throttle = 4\ngpu.0.pstate = 2\n"
     )
-    assert read(driver).gpu(0.0).telemetry == GpuTelemetry(0.9, 0.4, 71.0, 180.5, 2700e6, 10251e6, 4)
+    assert read(driver).gpu(0.0).telemetry == GpuTelemetry(0.9, 0.4, 71.0, 180.5, 2700e6, 10251e6, 4, 2)
 
 
 def test_what_a_card_does_not_tell_is_none(fake_nvml: FakeNvml, driver: Driver) -> None:
     names = ["util", "temp", "power", "power_limit", "clock_sm", "clock_mem", "throttle", "cc_major", "max_clock_sm"]
-    names += ["max_clock_mem", "pcie_gen", "pcie_max_gen", "pcie_width", "pcie_max_width"]
+    names += ["max_clock_mem", "pcie_gen", "pcie_max_gen", "pcie_width", "pcie_max_width", "power_limit_default"]
+    names += ["power_limit_max", "temp_slowdown", "temp_shutdown", "display_active", "persistence", "pstate"]
     fake_nvml.write("gpu.0.uuid = GPU-1\n" + "".join(f"gpu.0.{name} = na\n" for name in names))
     gpu = read(driver).gpu(0.0)
     assert gpu.telemetry == GpuTelemetry()
     assert gpu.info == GpuInfo(0, "GPU-1", "NVIDIA GeForce RTX 4070", 12 * GIB)
+
+
+def test_an_unknown_performance_state_is_none(fake_nvml: FakeNvml, driver: Driver) -> None:
+    fake_nvml.write("gpu.0.pstate = 32\n")
+    telemetry = read(driver).gpu(0.0).telemetry
+    assert isinstance(telemetry, GpuTelemetry)
+    assert telemetry.performance_state is None
 
 
 def test_unreadable_memory_is_a_gap_and_comes_back(fake_nvml: FakeNvml, driver: Driver) -> None:

@@ -128,7 +128,8 @@ def test_the_sampler_reads_it_like_a_card(clock: Clock, gpu: SimulatedGpu) -> No
     assert isinstance(found.telemetry, GpuTelemetry)
     assert found.telemetry.utilization == pytest.approx(0.98)
     assert (found.telemetry.sm_clock, found.telemetry.memory_clock) == (2730e6, 10_251e6)
-    assert found.telemetry.throttle_reasons == 0
+    assert (found.telemetry.throttle_reasons, found.telemetry.performance_state) == (0, 2)
+    assert (found.info.slowdown_temperature, found.info.display_active) == (96.0, True)
 
 
 def test_windows_tells_no_memory_of_processes(clock: Clock, gpu: SimulatedGpu) -> None:
