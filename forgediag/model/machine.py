@@ -43,7 +43,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
-    """One NVML memory sample. `used` never includes the driver's `reserved` part (None before struct v2)."""
+    """One NVML memory sample. `used` does not include the driver's `reserved` part.
+
+    Drivers before R510 know no struct v2: there `reserved` is None and `used` includes it.
+    """
 
     total: int
     used: int

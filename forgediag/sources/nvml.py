@@ -22,8 +22,11 @@ from forgediag.sources.nvml_library import (
     LIBRARY_NOT_FOUND,
     NO_PERMISSION,
     NOT_SUPPORTED,
+    PSTATE_UNKNOWN,
     RESET_REQUIRED,
     RM_VERSION_MISMATCH,
+    SHUTDOWN,
+    SLOWDOWN,
     TEMPERATURE_GPU,
     VERSION_MISMATCH,
     Driver,
@@ -127,6 +130,7 @@ class Card:
         self._names: dict[tuple[str, ...], int] = {_TEMPERATURE: 0, _THROTTLE: 0, _PROCESSES: 0}
         self._memory_clock: float | None = None
         self._throttle_reasons: int | None = None
+        self._performance_state: int | None = None
         self._telemetry: Known[GpuTelemetry] = GpuTelemetry()
         self._processes: Known[tuple[GpuProcess, ...]] = _UNTRIED
 
@@ -134,6 +138,11 @@ class Card:
     def lost(self) -> bool:
         """Whether the newest memory reading said that the GPU is lost."""
         return isinstance(self.memory, Gap) and self.memory.kind == "lost"
+
+    @property
+    def failing(self) -> bool:
+        """Whether the newest memory reading failed in a way that initialising NVML again may end."""
+        return isinstance(self.memory, Gap) and self.memory.kind in ("lost", "failed")
 
     def open(self) -> None:
         """Get the handle and read what does not change. A GPU that is lost already has no UUID and no name."""
@@ -159,6 +168,7 @@ class Card:
     def _facts(self) -> GpuInfo:
         fact = self._fact
         capability = fact("nvmlDeviceGetCudaComputeCapability")
+        limits = fact("nvmlDeviceGetPowerManagementLimitConstraints")
         return GpuInfo(
             index=self.index,
             uuid=fact("nvmlDeviceGetUUID") or "",
@@ -172,11 +182,18 @@ class Card:
             pcie_max_generation=fact("nvmlDeviceGetMaxPcieLinkGeneration"),
             pcie_width=fact("nvmlDeviceGetCurrPcieLinkWidth"),
             pcie_max_width=fact("nvmlDeviceGetMaxPcieLinkWidth"),
+            default_power_limit=_scaled(fact("nvmlDeviceGetPowerManagementDefaultLimit"), MILLIWATT),
+            max_power_limit=None if limits is None else limits[1] * MILLIWATT,
+            slowdown_temperature=_scaled(fact("nvmlDeviceGetTemperatureThreshold", SLOWDOWN), 1.0),
+            shutdown_temperature=_scaled(fact("nvmlDeviceGetTemperatureThreshold", SHUTDOWN), 1.0),
+            display_active=_switch(fact("nvmlDeviceGetDisplayActive")),
+            persistence_mode=_switch(fact("nvmlDeviceGetPersistenceMode")),
         )
 
     def read_memory(self) -> int | None:
         """Read the memory once: `used` in bytes, or None for a gap. The hot path: one NVML call."""
         if self._handle is None:
+            self.open()
             return None
         try:
             memory = self._driver.call(self._read_memory, *self._memory_arguments)
@@ -205,18 +222,21 @@ class Card:
                 sm_clock=_scaled(self._value(self._driver.call, self._read_clock, self._handle, CLOCK_SM), MHZ),
                 memory_clock=self._memory_clock,
                 throttle_reasons=self._throttle_reasons,
+                performance_state=self._performance_state,
             )
         except RefusedError as refused:
             self._telemetry = card_gap(refused, self.index, self.info.name)
 
     def read_rare(self) -> None:
-        """Memory clock and throttle reasons: two NVML calls; shown with the next telemetry."""
+        """Memory clock, throttle reasons and performance state: three NVML calls; shown with the next telemetry."""
         try:
             clock = self._value(self._driver.call, self._read_clock, self._handle, CLOCK_MEM)
             self._memory_clock = _scaled(clock, MHZ)
             self._throttle_reasons = self._value(self._newest, _THROTTLE)
+            state = self._fact("nvmlDeviceGetPerformanceState")
+            self._performance_state = None if state == PSTATE_UNKNOWN else state
         except RefusedError:
-            self._memory_clock = self._throttle_reasons = None
+            self._memory_clock = self._throttle_reasons = self._performance_state = None
 
     def read_processes(self) -> None:
         """The compute processes: two NVML calls where there are any."""
@@ -272,3 +292,7 @@ class Card:
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
+
+
+def _switch(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

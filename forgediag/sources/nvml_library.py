@@ -19,8 +19,8 @@ FUNCTION_NOT_FOUND, GPU_IS_LOST, RESET_REQUIRED, RM_VERSION_MISMATCH, VERSION_MI
 DRIVER_GONE = frozenset({UNINITIALIZED, DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND, RM_VERSION_MISMATCH})
 """Codes after which every handle is dead: the driver was unloaded, reloaded or replaced."""
 
-CLOCK_SM, CLOCK_MEM, TEMPERATURE_GPU = 1, 2, 0
-"""nvmlClockType_t and nvmlTemperatureSensors_t."""
+CLOCK_SM, CLOCK_MEM, TEMPERATURE_GPU, SHUTDOWN, SLOWDOWN, PSTATE_UNKNOWN = 1, 2, 0, 0, 1, 32
+"""nvmlClockType_t, nvmlTemperatureSensors_t, nvmlTemperatureThresholds_t, nvmlPstates_t."""
 
 
 class CodedError(Exception):
@@ -73,6 +73,12 @@ class Library(Protocol):
     def nvmlDeviceGetName(self, handle: Handle) -> str: ...
     def nvmlDeviceGetCudaComputeCapability(self, handle: Handle) -> Sequence[int]: ...
     def nvmlDeviceGetPowerManagementLimit(self, handle: Handle) -> int: ...
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, handle: Handle) -> int: ...
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: Handle) -> Sequence[int]: ...
+    def nvmlDeviceGetTemperatureThreshold(self, handle: Handle, threshold: int) -> int: ...
+    def nvmlDeviceGetDisplayActive(self, handle: Handle) -> int: ...
+    def nvmlDeviceGetPersistenceMode(self, handle: Handle) -> int: ...
+    def nvmlDeviceGetPerformanceState(self, handle: Handle) -> int: ...
     def nvmlDeviceGetMaxClockInfo(self, handle: Handle, type: int) -> int: ...  # noqa: A002
     def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: Handle) -> int: ...
     def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: Handle) -> int: ...
@@ -109,9 +115,10 @@ class Driver:
     `calls` counts calls made; those of a process list are two inside pynvml and count as two.
     """
 
-    def __init__(self, library: Library, clock: Callable[[], float]) -> None:
+    def __init__(self, library: Library, clock: Callable[[], float], calls: int = 0) -> None:
+        """Watch a library by a clock (seconds); `calls` is where counting begins."""
         self.library = library
-        self.calls = 0
+        self.calls = calls
         self._clock = clock
         self._error = library.NVMLError
         self._function: Callable[..., object] | None = None

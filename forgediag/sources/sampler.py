@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
-from math import ceil
+from math import floor
 
-from forgediag.model import Gap, Known, Nvml
+from forgediag.model import Gap, GpuInfo, Known, Nvml
 from forgediag.sources import nvml_library
 from forgediag.sources.hardware import nvidia_present
 from forgediag.sources.nvml import Card, DriverGoneError, driver_gap, parse_cuda
@@ -40,16 +41,16 @@ RARE, PROCESSES_IDLE, PROCESSES_BUSY = 10, 10, 2
 SLICE = 0.05
 """Seconds spent on one go of slow readings at most before looking whether a job has started."""
 
-RETRY, RETRY_MISSING, RETRY_LOST = 5.0, 60.0, 30.0
-"""Seconds until NVML is initialised again: the driver has gone; there never was one; a GPU is lost and no job runs."""
+RETRY, RETRY_MISSING, RETRY_FAILING = 5.0, 60.0, 30.0
+"""Seconds until NVML is initialised again: the driver has gone; there never was one; a GPU fails and no job runs."""
 
 
 class Sampler:
     """Samples NVML in a thread of its own. `snapshot`, `stuck` and `lag` are cheap, block for nothing, from any thread.
 
-    At idle a GPU costs at most 6 NVML calls a second: memory, utilization, temperature, power, SM clock, and every
-    10 s memory clock, throttle reasons and the process list. While a job runs, and for 2 s after memory moved, only
-    the memory is read `busy_hz` times a second; the rest is done in between, a slice at a time.
+    At idle a GPU costs at most 6 NVML calls a second: memory, utilization, temperature, power and SM clock, and every
+    10 s memory clock, throttle reasons, performance state and the process list. While a job runs, and for 2 s after
+    memory moved, only the memory is read `busy_hz` times a second; the rest is done in between, a slice at a time.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Sampler:
         self._known: Known[tuple[str, tuple[int, int] | None]] = Gap("NVML is not read yet", "starting")
         self._cards: tuple[Card, ...] = ()
         self._peaks: dict[str, Peaks] = {}
+        self._infos: dict[int, GpuInfo] = {}
         self._chores: deque[Callable[[], object]] = deque()
         self._beats = 0
         self._next_open = self._next_idle = self._next_beat = clock()
@@ -124,6 +126,8 @@ class Sampler:
     @property
     def stuck(self) -> Gap | None:
         """The gap that stands for everything while the driver hangs, None else."""
+        if self._thread.ident is not None and not self._stopping and not self._thread.is_alive():
+            return Gap("the NVML sampler has ended by a fault of its own: restart forgediag", "failed")
         driver = self._driver
         if driver is None or (waiting := driver.waiting()) is None:
             return None
@@ -141,13 +145,12 @@ class Sampler:
 
     @property
     def calls(self) -> int:
-        """NVML calls made since the driver was opened last."""
+        """NVML calls made since the start."""
         return 0 if self._driver is None else self._driver.calls
 
     def _nudge(self) -> None:
-        with self._lock:
-            if self._wake.locked():
-                self._wake.release()
+        with suppress(RuntimeError):  # it is awake already; no lock is taken, so a signal handler may call this
+            self._wake.release()
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 
@@ -175,7 +178,7 @@ class Sampler:
     def _open(self) -> None:
         self._close()
         try:
-            self._driver = driver = Driver(self._library(), self._clock)
+            self._driver = driver = Driver(self._library(), self._clock, self.calls)
             driver.named("nvmlInit")
             version = driver.named("nvmlSystemGetDriverVersion")
             cuda = driver.optional("nvmlSystemGetCudaDriverVersion")
@@ -185,6 +188,8 @@ class Sampler:
             return
         for card in cards:
             card.open()
+            card.info = card.info if card.info.uuid else self._infos.get(card.index, card.info)
+            self._infos[card.index] = card.info
             card.peaks = self._peaks.setdefault(card.info.uuid or f"GPU {card.index}", Peaks(self._windows))
         now = self._clock()
         self._worked, self._beats = True, 0
@@ -192,7 +197,7 @@ class Sampler:
         self._chores.clear()
         self._next_idle = self._next_beat = now
         self._next_fast = None
-        self._next_open = now + RETRY_LOST
+        self._next_open = now + RETRY_FAILING
         self._sample(now)
 
     def _drop(self, code: int) -> None:
@@ -235,7 +240,7 @@ class Sampler:
                 if not card.lost:
                     self._chores.extend(self._telemetry(card, now))
             self._beats += 1
-            if not self._job and now >= self._next_open and any(card.lost for card in self._cards):
+            if not self._job and now >= self._next_open and any(card.failing for card in self._cards):
                 self._chores.append(self._open)
 
     def _telemetry(self, card: Card, now: float) -> Iterator[Callable[[], object]]:
@@ -278,5 +283,5 @@ class Sampler:
 
 
 def _after(due: float, period: float, now: float) -> float:
-    """The next time on the same grid that is not past: what was missed is skipped."""
-    return due + period * max(1, ceil((now - due) / period))
+    """The next time on the same grid: what was missed is skipped."""
+    return due + period * max(1, floor((now - due) / period) + 1)

@@ -206,6 +206,7 @@ UINT(nvmlDeviceGetDisplayMode, display_mode)
 UINT(nvmlDeviceGetDisplayActive, display_active)
 UINT(nvmlDeviceGetPerformanceState, pstate)
 UINT(nvmlDeviceGetPowerManagementLimit, power_limit)
+UINT(nvmlDeviceGetPowerManagementDefaultLimit, power_limit_default)
 UINT(nvmlDeviceGetEnforcedPowerLimit, power_limit)
 UINT(nvmlDeviceGetPowerUsage, power)
 UINT(nvmlDeviceGetFanSpeed, fan)
@@ -236,9 +237,16 @@ CODEC(nvmlDeviceGetDecoderUtilization, decoder)
         return kind < (kinds) ? as_uint(gpu_of(device), FIELD_##first + (int)kind, out) : INVALID_ARGUMENT; \
     }
 BY_KIND(nvmlDeviceGetTemperature, temp, 1)
+BY_KIND(nvmlDeviceGetTemperatureThreshold, temp_shutdown, 2)
 BY_KIND(nvmlDeviceGetClockInfo, clock_graphics, 4)
 BY_KIND(nvmlDeviceGetMaxClockInfo, max_clock_graphics, 4)
 BY_KIND(nvmlDeviceGetPcieThroughput, pcie_tx, 2)
+
+int nvmlDeviceGetPowerManagementLimitConstraints(Device device, unsigned *least, unsigned *most) {
+    ENTER(nvmlDeviceGetPowerManagementLimitConstraints, gpu_of(device));
+    result = as_uint(gpu_of(device), FIELD_power_limit_min, least);
+    return result ? result : as_uint(gpu_of(device), FIELD_power_limit_max, most);
+}
 
 struct temperature { unsigned version, sensor; int celsius; };
 

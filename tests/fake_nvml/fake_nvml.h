@@ -32,7 +32,9 @@
     F(nvmlDeviceGetGraphicsRunningProcesses_v3) F(nvmlDeviceGetMPSComputeRunningProcesses_v3) \
     F(nvmlDeviceGetRunningProcessDetailList) F(nvmlDeviceGetProcessUtilization) F(nvmlDeviceGetMigMode) \
     F(nvmlDeviceGetMaxMigDeviceCount) F(nvmlDeviceIsMigDeviceHandle) F(nvmlDeviceGetTotalEccErrors) \
-    F(nvmlDeviceGetFieldValues) F(nvmlDeviceGetDriverModel_v2) F(nvmlDeviceGetConfComputeMemSizeInfo)
+    F(nvmlDeviceGetFieldValues) F(nvmlDeviceGetDriverModel_v2) F(nvmlDeviceGetConfComputeMemSizeInfo) \
+    F(nvmlDeviceGetPowerManagementDefaultLimit) F(nvmlDeviceGetPowerManagementLimitConstraints) \
+    F(nvmlDeviceGetTemperatureThreshold)
 
 #define AS_ENUM(name) F_##name,
 enum function { FUNCTIONS(AS_ENUM) FUNCTION_COUNT };
@@ -45,7 +47,9 @@ enum function { FUNCTIONS(AS_ENUM) FUNCTION_COUNT };
     X(max_clock_video, 2415) X(throttle, 1) X(cc_major, 8) X(cc_minor, 9) X(pcie_gen, 4) X(pcie_max_gen, 4) \
     X(pcie_width, 16) X(pcie_max_width, 16) X(pcie_tx, 1000) X(pcie_rx, 1000) X(pcie_replay, 0) X(fan, 30) \
     X(encoder, 0) X(decoder, 0) X(pstate, 8) X(energy, 1000000) X(bar1_total, 268435456.0) X(bar1_used, 2097152.0) \
-    X(compute_mode, 0) X(persistence, 0) X(display_mode, 0) X(display_active, 0) X(lost, 0)
+    X(compute_mode, 0) X(persistence, 0) X(display_mode, 0) X(display_active, 0) X(lost, 0) \
+    X(power_limit_default, 200000) X(power_limit_min, 100000) X(power_limit_max, 215000) X(temp_shutdown, 99) \
+    X(temp_slowdown, 96)
 
 #define AS_FIELD(name, value) FIELD_##name,
 enum field { FIELDS(AS_FIELD) FIELD_COUNT };
