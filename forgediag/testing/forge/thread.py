@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from forgediag.testing.forge.clock import Clock
 from forgediag.testing.forge.server import Setup, SimulatedForge
 
 T = TypeVar("T")
+NOT_STARTED = "the simulated Forge is not started: use it in a `with` statement"
 
 
 class ForgeThread:
@@ -19,8 +20,8 @@ class ForgeThread:
 
     def __init__(self, setup: Setup | None = None, *, clock: Clock | None = None) -> None:
         self._setup, self._clock = setup, clock
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-forge", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._forge: SimulatedForge | None = None
 
     @property
@@ -30,17 +31,24 @@ class ForgeThread:
 
     def _running(self) -> SimulatedForge:
         if self._forge is None:
-            raise RuntimeError("the simulated Forge is not started: use it in a `with` statement")
+            raise RuntimeError(NOT_STARTED)
         return self._forge
 
     def __enter__(self) -> ForgeThread:
         """Start the thread and listen."""
+        loop = self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=[loop], name="simulated-forge", daemon=True)
         self._thread.start()
         self._run(self._start())
         return self
 
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_forever()
+        loop.close()
+
     async def _start(self) -> None:
-        self._forge = SimulatedForge(self._setup, clock=self._clock)  # here, for its locks belong to a loop on 3.9
+        self._forge = SimulatedForge(self._setup, clock=self._clock)
         await self._forge.come_up()
 
     def __exit__(
@@ -48,9 +56,10 @@ class ForgeThread:
     ) -> None:
         """Stop the Forge and its thread."""
         self._run(self._running().go_down())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5)
+        self._loop = self._thread = self._forge = None
 
     def call(self, act: Callable[[SimulatedForge], T]) -> T:
         """Do something to the Forge inside its loop, and return what it returns."""
@@ -68,8 +77,8 @@ class ForgeThread:
 
         return self._run(inside())
 
-    def _run(self, coroutine: Awaitable[T]) -> T:
-        async def awaited() -> T:
-            return await coroutine
-
-        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(60)
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            coroutine.close()
+            raise RuntimeError(NOT_STARTED)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
