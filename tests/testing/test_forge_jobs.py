@@ -1,24 +1,18 @@
-"""Generations of the simulated Forge: the life of a job, its failures, and the state each of them leaves."""
+"""Generations of the simulated Forge: the life of a job, its memory, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from forgediag.testing.forge import (
-    CHECKPOINTS,
-    MODULES,
-    Checkpoint,
     ForgeError,
-    Module,
     PhaseChange,
     Setup,
     SimulatedForge,
@@ -26,16 +20,6 @@ from forgediag.testing.forge import (
 )
 
 Play = Callable[..., SimulatedForge]
-BROKEN = "'NoneType' object has no attribute 'sd_checkpoint_info'"
-MISMATCH = (
-    "Error(s) in loading state_dict for IntegratedAutoencoderKL:\n\tsize mismatch for "
-    "encoder.conv_out.weight: copying a param with shape torch.Size([32, 512, 3, 3]) from checkpoint, the "
-    "shape in current model is torch.Size([8, 512, 3, 3]).\n\tsize mismatch for encoder.conv_out.bias: "
-    "copying a param with shape torch.Size([32]) from checkpoint, the shape in current model is "
-    "torch.Size([8]).\n\tsize mismatch for decoder.conv_in.weight: copying a param with shape "
-    "torch.Size([512, 16, 3, 3]) from checkpoint, the shape in current model is "
-    "torch.Size([512, 4, 3, 3])."
-)
 SMALL = {"steps": 2, "width": 64, "height": 64}
 
 
@@ -232,133 +216,6 @@ def test_a_failure_asked_for_is_answered_with_its_name(play: Play) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("part", ["checkpoint", "vae"])
-def test_nan_weights_give_a_black_picture_and_no_error(play: Play, part: str) -> None:
-    checkpoint = Checkpoint("a.safetensors", state="nan" if part == "checkpoint" else "good")
-    modules = (Module("v.safetensors", state="nan" if part == "vae" else "good"),)
-    config = {"forge_additional_modules": ["/opt/forge/models/VAE/v.safetensors"]}
-    setup = Setup(checkpoints=(checkpoint,), modules=modules, selected="a.safetensors", config=config)
-
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        status, body = await txt2img(client)
-        assert status == 200
-        png = base64.b64decode(body["images"][0])
-        assert not any(zlib.decompress(png[png.index(b"IDAT") + 4 : -16]))
-
-    play(scene, setup)
-
-
-@pytest.mark.parametrize(
-    ("checkpoint", "modules", "error"),
-    [
-        (Checkpoint("x.safetensors", state="truncated"), [], ("ValueError", "Failed to recognize model type!")),
-        (Checkpoint("x.safetensors", state="lora"), [], ("ValueError", "Failed to recognize model type!")),
-        (CHECKPOINTS[2], [], ("AssertionError", "You do not have VAE state dict!")),
-        (CHECKPOINTS[0], [], ("AssertionError", "You do not have CLIP state dict!")),
-        (CHECKPOINTS[0], ["ae.safetensors"], ("AssertionError", "You do not have CLIP state dict!")),
-        (
-            CHECKPOINTS[0],
-            ["ae.safetensors", "clip_l.safetensors"],
-            ("AssertionError", "You do not have T5 state dict!"),
-        ),
-        (
-            CHECKPOINTS[1],
-            ["ae.safetensors"],
-            (
-                "RuntimeError",
-                MISMATCH,
-            ),
-        ),
-    ],
-)
-def test_what_will_not_load_fails_at_the_next_generation(
-    play: Play, checkpoint: Checkpoint, modules: list[str], error: tuple[str, str]
-) -> None:
-    setup = Setup(checkpoints=(*CHECKPOINTS, Checkpoint("x.safetensors")), selected="sunrise-sdxl.safetensors")
-
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        forge.files.add(checkpoint)
-        forge.files.refresh()
-        select = {"sd_model_checkpoint": checkpoint.name, "forge_additional_modules": modules}
-        assert (await client.post("options", json=select)).status_code == 200
-        assert failed(await txt2img(client)) == error
-        assert (await client.get("progress")).json()["state"]["job"] == ""
-
-    play(scene, setup)
-
-
-def test_missing_parts_may_come_from_modules(play: Play) -> None:
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        select = {"sd_model_checkpoint": "no-vae-sd15", "forge_additional_modules": ["vae-4ch.safetensors"]}
-        await client.post("options", json=select)
-        assert (await txt2img(client))[0] == 200
-
-    play(scene)
-
-
-def test_an_unreadable_file_is_renamed_and_stays_listed_until_a_refresh(play: Play) -> None:
-    bad = Module("bad-vae.safetensors", state="truncated")
-
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        await client.post("options", json={"forge_additional_modules": [bad.name]})
-        assert failed(await txt2img(client))[1] == "Failed to recognize model type!"
-        assert "File corrupted: /opt/forge/models/VAE/bad-vae.safetensors " in forge.console
-        assert bad.name not in forge.files.disk
-        assert failed(await txt2img(client))[1] == "Failed to recognize model type!"
-
-    play(scene, Setup(modules=(*MODULES, bad)))
-
-
-def test_after_a_failed_load_the_old_selection_stays_broken_until_another_one_works(play: Play) -> None:
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        assert (await txt2img(client))[0] == 200
-        await client.post("options", json={"forge_additional_modules": ["ae.safetensors"]})
-        assert failed(await txt2img(client))[0] == "RuntimeError"
-        await client.post("options", json={"forge_additional_modules": []})
-        assert failed(await txt2img(client)) == ("AttributeError", BROKEN)
-        for nothing in ("unload-checkpoint", "reload-checkpoint", "refresh-checkpoints"):
-            await client.post(nothing)
-        await client.post("options", json={"forge_inference_memory": 1023})
-        assert failed(await txt2img(client)) == ("AttributeError", BROKEN)
-        await client.post("options", json={"forge_additional_modules": ["vae-4ch.safetensors"]})
-        assert (await txt2img(client))[0] == 200
-        await client.post("options", json={"forge_additional_modules": []})
-        assert (await txt2img(client))[0] == 200
-
-    play(scene)
-
-
-def test_a_restart_cures_the_broken_state(play: Play) -> None:
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        await txt2img(client)
-        await client.post("options", json={"forge_additional_modules": ["ae.safetensors"]})
-        await txt2img(client)
-        await client.post("options", json={"forge_additional_modules": []})
-        await forge.restart()
-        assert (await txt2img(client))[0] == 200
-
-    play(scene)
-
-
-def test_a_deleted_file_serves_on_from_memory_until_it_must_be_read(play: Play) -> None:
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        await txt2img(client)
-        del forge.files.disk["meadow-sd15.safetensors"]
-        assert (await txt2img(client))[0] == 200
-        await client.post("options", json={"forge_additional_modules": ["vae-4ch.safetensors"]})
-        assert failed(await txt2img(client))[1] == "Failed to recognize model type!"
-
-    play(scene)
-
-
-def test_without_any_model_a_generation_says_so(play: Play) -> None:
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        kind, text = failed(await txt2img(client))
-        assert (kind, text.split("!")[0]) == ("ValueError", "You do not have any model")
-
-    play(scene, Setup(checkpoints=(), selected=None))
-
-
 def test_a_changed_memory_setting_unloads_before_the_next_generation(play: Play) -> None:
     phases: list[str] = []
 
@@ -384,70 +241,6 @@ def test_a_selection_changed_during_a_batch_is_loaded_for_its_next_image() -> No
             await task
 
     frozen(scene)
-
-
-@pytest.mark.parametrize(
-    ("override", "status", "error"),
-    [
-        ({"sd_model_checkpoint": "no-such.safetensors"}, 200, None),
-        ({"sd_checkpoint_model": "x"}, 500, "KeyError"),
-        ({"forge_inference_memory": "3000"}, 500, "TypeError"),
-        ({"forge_inference_memory": 3000}, 200, None),
-        ({"forge_additional_modules": ["nope.safetensors"]}, 200, None),
-    ],
-)
-def test_override_settings_last_for_one_request(play: Play, override: Any, status: int, error: str | None) -> None:
-    config = {"forge_inference_memory": 1024, "forge_additional_modules": []}
-
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        before = (await client.get("options")).json()
-        answer = await txt2img(client, override_settings=override)
-        assert answer[0] == status
-        assert answer[1].get("error") == error
-        after = (await client.get("options")).json()
-        assert {**after, "sd_checkpoint_hash": ""} == before
-        assert forge.options.effective_mb == 1024.0
-
-    play(scene, Setup(config=config))
-
-
-def test_an_override_that_is_not_restored_stays_but_is_not_written(play: Play) -> None:
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        override = {"forge_inference_memory": 1234}
-        await txt2img(client, override_settings=override, override_settings_restore_afterwards=False)
-        assert (await client.get("options")).json()["forge_inference_memory"] == 1234.0
-        assert forge.options.disk["forge_inference_memory"] == 1024
-
-    play(scene, Setup(config={"forge_inference_memory": 1024}))
-
-
-def test_an_override_of_a_key_that_config_json_lacks_sticks(play: Play) -> None:
-    async def scene(forge: SimulatedForge, client: httpx.AsyncClient) -> None:
-        await txt2img(client, override_settings={"forge_inference_memory": 3000})
-        assert forge.options.effective_mb == 3000.0
-
-    play(scene)
-
-
-def test_a_model_by_override_is_loaded_for_one_request(play: Play) -> None:
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        _, body = await txt2img(client, override_settings={"sd_model_checkpoint": "sunrise-sdxl"})
-        assert json.loads(body["info"])["sd_model_name"] == "sunrise-sdxl"
-        _, body = await txt2img(client)
-        assert json.loads(body["info"])["sd_model_name"] == "meadow-sd15"
-
-    play(scene)
-
-
-def test_one_broken_override_breaks_everybodys_next_request(play: Play) -> None:
-    bad = replace(CHECKPOINTS[1], name="bad.safetensors", state="lora")
-
-    async def scene(_: SimulatedForge, client: httpx.AsyncClient) -> None:
-        await txt2img(client)
-        await txt2img(client, override_settings={"sd_model_checkpoint": "bad.safetensors"})
-        assert failed(await txt2img(client)) == ("AttributeError", BROKEN)
-
-    play(scene, Setup(checkpoints=(*CHECKPOINTS, bad)))
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'{"steps": "many"}', b'{"steps": [1]}'])

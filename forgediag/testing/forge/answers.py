@@ -38,6 +38,21 @@ SCHEDULERS: tuple[tuple[str, str, float, bool], ...] = (
     ("simple", "Simple", -1.0, True),
     ("beta", "Beta", -1.0, True),
 )
+FLAGS: Mapping[str, object] = {
+    **dict.fromkeys(("gpu_device_id", "models_dir", "ckpt_dir", "vae_dir", "text_encoder_dir", "device_id", "ngrok")),
+    **dict.fromkeys(("all_in_fp32", "vae_in_fp32", "vae_in_cpu", "attention_split", "attention_pytorch"), False),
+    **dict.fromkeys(("always_gpu", "always_high_vram", "always_low_vram", "always_no_vram", "always_cpu"), False),
+    **dict.fromkeys(("always_offload_from_vram", "cuda_malloc", "cuda_stream", "pin_shared_memory"), False),
+    **dict.fromkeys(("disable_gpu_warning", "disable_xformers", "xformers", "listen", "api_log", "no_hashing"), False),
+    "api_server_stop": False,
+    "max_batch_count": 16,
+    "precision": "autocast",
+    "gradio_auth": None,
+    "api": True,
+    "server_name": "127.0.0.1",
+    "disable_extension_access": True,
+}
+"""Those that do not depend on where and how it was started, with their defaults."""
 
 
 def samplers() -> list[dict[str, object]]:
@@ -81,50 +96,13 @@ def modules(files: Files) -> list[dict[str, object]]:
 
 def flags(root: str, port: int | None, auth: str | None, extra: Mapping[str, object], *, ui: bool) -> dict[str, object]:
     """Forge's start flags: a third of a real one's, the password in clear as there."""
-    return {
-        "gpu_device_id": None,
-        "all_in_fp32": False,
-        "vae_in_fp32": False,
-        "vae_in_cpu": False,
-        "attention_split": False,
-        "attention_pytorch": False,
-        "disable_xformers": False,
-        "always_gpu": False,
-        "always_high_vram": False,
-        "always_low_vram": False,
-        "always_no_vram": False,
-        "always_cpu": False,
-        "always_offload_from_vram": False,
-        "cuda_malloc": False,
-        "cuda_stream": False,
-        "pin_shared_memory": False,
-        "disable_gpu_warning": False,
+    paths = {
         "data_dir": root,
-        "models_dir": None,
-        "ckpt_dir": None,
-        "vae_dir": None,
-        "text_encoder_dir": None,
         "lora_dir": f"{root}/models/Lora",
-        "max_batch_count": 16,
-        "precision": "autocast",
-        "ngrok": None,
-        "xformers": False,
-        "listen": False,
-        "port": port,
         "ui_settings_file": f"{root}/config.json",
-        "gradio_auth": None,
         "gradio_allowed_path": [root],
-        "api": True,
-        "api_auth": auth,
-        "api_log": False,
-        "nowebui": not ui,
-        "device_id": None,
-        "server_name": "127.0.0.1",
-        "no_hashing": False,
-        "api_server_stop": False,
-        "disable_extension_access": True,
-        **extra,
     }
+    return {**FLAGS, **paths, "port": port, "api_auth": auth, "nowebui": not ui, **extra}
 
 
 def cmd_flags(values: Mapping[str, object]) -> tuple[int, dict[str, object]]:
