@@ -19,6 +19,7 @@ def observed(
     prepare: Callable[[SimulatedForge], Awaitable[Any] | Any],
     setup: Setup | None = None,
     auth: tuple[str, str] | None = None,
+    timeout: float = 10.0,
 ) -> Known[Forge]:
     """The Forge as our client sees it after `prepare`."""
 
@@ -27,7 +28,7 @@ def observed(
             result = prepare(forge)
             if isinstance(result, Awaitable):
                 await result
-            client = ForgeClient(forge.url, auth, timeout=0.5)
+            client = ForgeClient(forge.url, auth, timeout=timeout)
             facts = {name: await client.read(endpoint) for name, endpoint in ENDPOINTS.items()}
             await client.close()
             return assemble(forge.url, facts)
@@ -101,7 +102,8 @@ def test_a_fork_is_told_by_its_options(fork: Any) -> None:
     ],
 )
 def test_each_fault_is_the_gap_that_names_it(fault: Any, kind: str) -> None:
-    forge = observed(lambda forge: forge.fault(fault, "/sdapi/v1/progress"))
+    timeout = 0.5 if kind == "timeout" else 10.0
+    forge = observed(lambda forge: forge.fault(fault, "/sdapi/v1/progress"), timeout=timeout)
     assert isinstance(forge, Gap)
     assert forge.kind == kind
 
