@@ -1,121 +1,19 @@
-"""A small HTTP/1.1 server on asyncio and h11: for the daemon's pages and for the simulated Forge."""
+"""One client's connection: h11 parses, a handler answers, head and body leave in one write."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import logging
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
 
+from forgediag.http.message import Handler, Limits, Request, Response
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A whole request. Header names are lower-case; `path` is decoded and has no query."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes = b""
-    client: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer. A body of bytes is sent in one write with its head; an iterator is sent chunked as it comes."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes | AsyncIterator[bytes] = b""
-
-
-Handler = Callable[[Request], Response | Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client may ask of the server. Bytes and seconds.
-
-    `read_seconds` is for a whole request from its first byte on, `idle_seconds` for a silent connection.
-    """
-
-    header_bytes: int = 16 * 1024
-    body_bytes: int = 1024 * 1024
-    read_seconds: float = 10.0
-    idle_seconds: float = 120.0
-    connections: int = 256
-
-
-class Server:
-    """A listening server. `port` is the real one when 0 was asked for."""
-
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
-        self._scheme = "http"
-
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-        """Start to accept.
-
-        Raises:
-            OSError: the address cannot be listened on.
-        """
-        loop = asyncio.get_running_loop()
-        self._scheme = "https" if tls else "http"
-        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=128)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port listened on."""
-        if self._server is None or not self._server.sockets:
-            raise RuntimeError("the server does not listen")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return str(host), int(port)
-
-    @property
-    def port(self) -> int:
-        """The port listened on."""
-        return self.address[1]
-
-    @property
-    def url(self) -> str:
-        """The server's address as a URL without a path."""
-        host, port = self.address
-        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-    async def close(self) -> None:
-        """Stop accepting and drop every connection."""
-        if self._server is not None:
-            self._server.close()
-            for connection in tuple(self.connections):
-                connection.abort()
-            await asyncio.sleep(0)
-            self._server = None
-
-
-async def serve(
-    handler: Handler, host: str, port: int, *, limits: Limits | None = None, tls: ssl.SSLContext | None = None
-) -> Server:
-    """Serve `handler` on an address (port 0: any free one).
-
-    A handler that returns a Response without awaiting is answered in the same turn of the event loop. One that raises
-    ConnectionError, or a body that does, hangs up on the client; any other exception is a 500, told in the log only.
-
-    Raises:
-        OSError: the address cannot be listened on.
-    """
-    server = Server(handler, limits or Limits())
-    await server.listen(host, port, tls)
-    return server
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +29,16 @@ class _Exchange:
 class Connection(asyncio.Protocol):
     """One client's connection: requests one after the other, pipelined ones kept until their turn."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header_bytes)
+    def __init__(self, handler: Handler, limits: Limits, others: set[Connection]) -> None:
+        """Wait for a client.
+
+        Args:
+            handler: answers requests.
+            limits: what the client may ask.
+            others: all of the server's connections; this one adds and removes itself.
+        """
+        self._handler, self._limits, self._others = handler, limits, others
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -149,15 +54,15 @@ class Connection(asyncio.Protocol):
         """Take a client, or turn it away when there are too many."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no other
         self._transport = transport
-        if len(self._server.connections) >= self._server.limits.connections:
+        if len(self._others) >= self._limits.connections:
             self._refuse(503, "too many connections")
             return
-        self._server.connections.add(self)
-        self._wait(self._server.limits.idle_seconds)
+        self._others.add(self)
+        self._wait(self._limits.idle_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget a client."""
-        self._server.connections.discard(self)
+        self._others.discard(self)
         if self._timer:
             self._timer.cancel()
         if self._task:
@@ -184,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._received = b"" if self._reading else data
         if not self._reading:
             self._reading = True
-            self._wait(self._server.limits.read_seconds)
+            self._wait(self._limits.read_seconds)
         self._protocol.receive_data(data)
         if self._task is not None and self._transport:  # pipelined behind a slow answer: let TCP hold the rest
             self._transport.pause_reading()
@@ -202,7 +107,7 @@ class Connection(asyncio.Protocol):
         if self._handled(memo.request) is not memo.response:
             return False
         self._write(memo.sent)
-        self._wait(self._server.limits.idle_seconds)
+        self._wait(self._limits.idle_seconds)
         return True
 
     def eof_received(self) -> bool:
@@ -241,8 +146,8 @@ class Connection(asyncio.Protocol):
                 self._write(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
         elif isinstance(event, h11.Data):
             self._body += event.data
-            if len(self._body) > self._server.limits.body_bytes:
-                self._refuse(413, f"a body may have {self._server.limits.body_bytes} bytes")
+            if len(self._body) > self._limits.body_bytes:
+                self._refuse(413, f"a body may have {self._limits.body_bytes} bytes")
         elif isinstance(event, h11.EndOfMessage):
             self._answer()
         elif isinstance(event, h11.ConnectionClosed):
@@ -250,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def _unacceptable(self, head: h11.Request) -> tuple[int, str] | None:
         """Status and reason of a head that is refused: h11 itself only limits one that comes in pieces."""
-        limits = self._server.limits
+        limits = self._limits
         if len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers) > limits.header_bytes:
             return 431, f"a request's head may have {limits.header_bytes} bytes"
         if any(name == b"content-length" and int(value) > limits.body_bytes for name, value in head.headers):
@@ -289,7 +194,7 @@ class Connection(asyncio.Protocol):
 
     def _handled(self, request: Request) -> Response | Awaitable[Response]:
         try:
-            return self._server.handler(request)
+            return self._handler(request)
         except ConnectionError:
             self.abort()
         except Exception:
@@ -358,7 +263,7 @@ class Connection(asyncio.Protocol):
         self._reading = False
         if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
             self._protocol.start_next_cycle()
-            self._wait(self._server.limits.idle_seconds)
+            self._wait(self._limits.idle_seconds)
         else:
             self._close()
 

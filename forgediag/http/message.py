@@ -1,0 +1,44 @@
+"""What is asked of an HTTP server, what it answers, and how much of it one client may ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request. Header names are lower-case; `path` is decoded and has no query."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. A body of bytes is sent in one write with its head; an iterator is sent chunked as it comes."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask of the server. Bytes and seconds.
+
+    `read_seconds` is for a whole request from its first byte on, `idle_seconds` for a silent connection.
+    """
+
+    header_bytes: int = 16 * 1024
+    body_bytes: int = 1024 * 1024
+    read_seconds: float = 10.0
+    idle_seconds: float = 120.0
+    connections: int = 256

@@ -1,0 +1,103 @@
+"""A lively day of a Forge in two and a half minutes, over and over: what `forgediag demo` shows."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from forgediag.testing.forge import FaultKind, ForgeError, Pace, SimulatedForge
+
+log = logging.getLogger(__name__)
+
+DEMO_PACE = Pace(load_per_gb=0.9, text_encode=0.8, unet_load=1.2, step=0.6, swap_per_gb=0.1, vae_decode=1.2)
+"""Slow enough to watch; a mid-range card's."""
+
+Deed = Literal["generate", "interrupt", "set", "fault", "heal", "die", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something `after` seconds after the action before it. `what`: fields of the job, options, or the fault."""
+
+    after: float
+    deed: Deed
+    title: str
+    what: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+FLUX_MODULES = ["ae.safetensors", "clip_l.safetensors", "t5xxl_fp8_e4m3fn.safetensors"]
+
+CYCLE: tuple[Action, ...] = (
+    Action(2, "generate", "a small picture: SD 1.5 loads first", {"width": 512, "height": 512}),
+    Action(9, "generate", "two pictures at once", {"width": 512, "height": 768, "batch_size": 2}),
+    Action(13, "set", "SDXL is selected", {"sd_model_checkpoint": "sunrise-sdxl.safetensors"}),
+    Action(1, "generate", "one SDXL picture", {"width": 1024, "height": 1024}),
+    Action(24, "generate", "a long one", {"width": 1024, "height": 1024, "steps": 30}),
+    Action(7, "interrupt", "somebody loses patience"),
+    Action(5, "set", "more memory for inference", {"forge_inference_memory": 4096}),
+    Action(1, "generate", "a larger picture", {"width": 1280, "height": 1280, "steps": 10}),
+    Action(18, "generate", "too large: out of memory", {"width": 2048, "height": 2048, "batch_size": 8}),
+    Action(6, "set", "a VAE that does not fit", {"forge_additional_modules": ["ae.safetensors"]}),
+    Action(1, "generate", "it fails to load"),
+    Action(9, "set", "back to what worked", {"forge_additional_modules": []}),
+    Action(1, "generate", "and still it fails: the broken state"),
+    Action(
+        4,
+        "set",
+        "Flux, which is larger than the card",
+        {"sd_model_checkpoint": "harbour-flux-fp8.safetensors", "forge_additional_modules": FLUX_MODULES},
+    ),
+    Action(1, "generate", "one Flux picture, partly swapped", {"width": 1024, "height": 1024, "steps": 10}),
+    Action(26, "fault", "Forge is slow to answer", {"kind": "latency", "seconds": 1.5}),
+    Action(6, "heal", "and quick again"),
+    Action(2, "die", "Forge crashes"),
+    Action(8, "restart", "Forge is started again"),
+    Action(
+        3,
+        "set",
+        "SD 1.5 as at first",
+        {
+            "sd_model_checkpoint": "meadow-sd15.safetensors",
+            "forge_additional_modules": [],
+            "forge_inference_memory": 1024,
+        },
+    ),
+    Action(2, "set", "an option of a wrong type breaks GET options", {"CLIP_stop_at_last_layers": "two"}),
+    Action(8, "set", "and is put right", {"CLIP_stop_at_last_layers": 1}),
+)
+
+
+def lively() -> Iterator[Action]:
+    """The cycle, without end."""
+    while True:
+        yield from CYCLE
+
+
+async def play(forge: SimulatedForge, actions: Iterable[Action] | None = None) -> None:
+    """Do the actions to a Forge, each at its time by the Forge's clock; endlessly unless told which."""
+    for action in lively() if actions is None else actions:
+        await forge.clock.sleep(action.after)
+        log.info("simulated Forge: %s", action.title)
+        await perform(forge, action)
+
+
+async def perform(forge: SimulatedForge, action: Action) -> None:
+    """Do one action; what Forge refuses is refused, as a client would see."""
+    if action.deed == "generate":
+        forge.start_job(**action.what)
+    elif action.deed == "interrupt":
+        forge.engine.interrupt()
+    elif action.deed == "set":
+        with contextlib.suppress(ForgeError):
+            forge.options.post(dict(action.what))
+    elif action.deed == "fault":
+        forge.fault(cast("FaultKind", action.what["kind"]), seconds=action.what.get("seconds", 1.0))
+    elif action.deed == "heal":
+        forge.heal()
+    elif action.deed == "die":
+        await forge.go_down()
+    else:
+        await forge.restart()

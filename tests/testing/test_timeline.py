@@ -1,0 +1,73 @@
+"""The demo's day, played in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from forgediag.testing.forge import Setup, SimulatedForge, SystemClock, VirtualClock
+from forgediag.testing.timeline import CYCLE, DEMO_PACE, lively, play
+
+SECONDS = sum(action.after for action in CYCLE)
+
+
+async def watched(cycles: int) -> tuple[Counter[str], list[str], SimulatedForge]:
+    """What happened, by second: phases, whether GET options and the server broke; the errors; the Forge at the end."""
+    clock = VirtualClock()
+    forge = SimulatedForge(Setup(pace=DEMO_PACE), clock=clock)
+    seen: Counter[str] = Counter()
+    async with forge:
+        forge.on_phase(lambda change: seen.update([change.phase]))
+        playing = asyncio.ensure_future(play(forge, islice(lively(), cycles * len(CYCLE))))
+        for _ in range(round(cycles * SECONDS) + 3):
+            await clock.advance(1.0)
+            await asyncio.sleep(0.001)
+            seen["interrupted"] += forge.engine.state.interrupted
+            seen["options broken"] += forge.options.get()[0] == 500
+            seen["busy"] += forge.engine.state.job_count != 0
+        await playing
+    return seen, forge.errors, forge
+
+
+def test_a_cycle_lasts_two_to_three_minutes() -> None:
+    assert 120 <= SECONDS <= 180
+
+
+def test_a_cycle_shows_good_jobs_an_interruption_a_failure_of_each_kind_and_an_idle_end() -> None:
+    seen, errors, forge = asyncio.run(watched(1))
+    assert [error.split(".")[0].split(":")[0] for error in errors] == [
+        "CUDA out of memory",
+        "Error(s) in loading state_dict for IntegratedAutoencoderKL",
+        "'NoneType' object has no attribute 'sd_checkpoint_info'",
+    ]
+    assert seen["vae_decode"] == 6
+    assert seen["interrupted"] > 0
+    assert seen["options broken"] > 0
+    assert forge.engine.state.job == ""
+    assert forge.options.get()[0] == 200
+
+
+def test_the_next_cycle_is_like_the_first() -> None:
+    once, errors, _ = asyncio.run(watched(1))
+    twice, both, _ = asyncio.run(watched(2))
+    assert both == errors * 2
+    assert twice["vae_decode"] == 2 * once["vae_decode"]
+
+
+def test_forge_is_busy_for_most_of_the_day_but_not_all_of_it() -> None:
+    seen, _, _ = asyncio.run(watched(1))
+    assert 0.4 < seen["busy"] / SECONDS < 0.9
+
+
+def test_the_day_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def act() -> None:
+        async with SimulatedForge(clock=SystemClock(1000)) as forge:
+            await play(forge, CYCLE[:3])
+            await play(forge, [action for action in CYCLE if action.deed in {"fault", "heal"}])
+
+    with caplog.at_level("INFO"):
+        asyncio.run(act())
+    assert "simulated Forge: SDXL is selected" in caplog.text
