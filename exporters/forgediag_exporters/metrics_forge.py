@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from forgediag.model import (
     MB,
-    CudaMemory,
     Forge,
     Gap,
     GpuMemory,
@@ -17,7 +15,6 @@ from forgediag.model import (
     Report,
     Tally,
     Target,
-    TorchMemory,
 )
 from forgediag_exporters.metric import Metric, Sample, Samples
 
@@ -98,16 +95,6 @@ def _progress(value: Callable[[Progress], float]) -> Samples:
     return samples
 
 
-def _cuda(values: Callable[[CudaMemory], Iterable[tuple[tuple[str, ...], float]]]) -> Samples:
-    def samples(report: Report) -> Iterator[Sample]:
-        for name, forge in _forges(report):
-            if isinstance(forge.memory, TorchMemory) and isinstance(forge.memory.cuda, CudaMemory):
-                for labels, value in values(forge.memory.cuda):
-                    yield (name, *labels), value
-
-    return samples
-
-
 def _tally(values: Callable[[Tally], Iterable[Sample]]) -> Samples:
     def samples(report: Report) -> Iterator[Sample]:
         for name, tally in report.snapshot.tallies.items():
@@ -123,63 +110,10 @@ def _requests(tally: Tally) -> Iterator[Sample]:
             yield (endpoint,), distribution
 
 
-def _resident(report: Report) -> Iterator[Sample]:
-    """The process's own entry, or what Forge says of itself when it runs elsewhere."""
-    for target in report.snapshot.targets:
-        if not isinstance(target.process, Gap):
-            yield (target.name,), target.process.resident
-        elif isinstance(target.forge, Forge) and isinstance(target.forge.memory, TorchMemory):
-            yield (target.name,), target.forge.memory.resident
-
-
 def _gpu_of_target(report: Report) -> Iterator[Sample]:
     for target in report.snapshot.targets:
         if not isinstance(target.gpu, Gap) and isinstance(target.gpu.memory, GpuMemory):
             yield (target.name, str(target.gpu.info.index), target.gpu.info.uuid), 1.0
-
-
-def _model_files(report: Report) -> Iterator[Sample]:
-    for target in report.snapshot.targets:
-        if isinstance(target.files, Gap):
-            continue
-        counts = Counter((file.family, file.format, "faulty" if file.fault else "whole") for file in target.files.files)
-        if target.files.unreadable:
-            counts["unknown", "unknown", "unreadable"] = len(target.files.unreadable)
-        for (family, kind, state), count in sorted(counts.items()):
-            yield (target.name, family, kind, state), count
-
-
-def _status(report: Report) -> Iterable[Sample]:
-    return [((result.target, result.check), float(result.status)) for result in report.results]
-
-
-def _check_seconds(report: Report) -> Iterable[Sample]:
-    return [((result.target, result.check), result.seconds) for result in report.results]
-
-
-def _findings(report: Report) -> Iterator[Sample]:
-    counts = Counter((finding.target, finding.severity.label) for finding in report.findings)
-    for target in report.snapshot.targets:
-        for severity in ("unknown", "warning", "failure"):
-            yield (target.name, severity), counts[target.name, severity]
-
-
-def _pools(cuda: CudaMemory) -> tuple[tuple[tuple[str, ...], float], ...]:
-    return (
-        (("allocated",), cuda.allocated),
-        (("reserved",), cuda.reserved),
-        (("active",), cuda.active),
-        (("inactive",), cuda.inactive),
-    )
-
-
-def _pool_peaks(cuda: CudaMemory) -> tuple[tuple[tuple[str, ...], float], ...]:
-    return (
-        (("allocated",), cuda.allocated_peak),
-        (("reserved",), cuda.reserved_peak),
-        (("active",), cuda.active_peak),
-        (("inactive",), cuda.inactive_peak),
-    )
 
 
 T = ("target",)
@@ -282,83 +216,11 @@ FORGE_METRICS: tuple[Metric, ...] = (
         _tally(lambda tally: [((), tally.job_seconds)] if tally.job_seconds else []),
     ),
     Metric(
-        "forge_cuda_memory_bytes",
-        "gauge",
-        "Memory of torch's caching allocator in Forge.",
-        ("target", "kind"),
-        "What does torch hold?",
-        _cuda(_pools),
-    ),
-    Metric(
-        "forge_cuda_memory_peak_bytes",
-        "gauge",
-        "Highest memory of torch's caching allocator since Forge started.",
-        ("target", "kind"),
-        "What did torch hold at most?",
-        _cuda(_pool_peaks),
-    ),
-    Metric(
-        "forge_cuda_alloc_retries",
-        "counter",
-        "Allocations that torch could only make after emptying its cache.",
-        T,
-        "Is memory about to run out?",
-        _cuda(lambda cuda: [((), cuda.retries)]),
-    ),
-    Metric(
-        "forge_cuda_ooms",
-        "counter",
-        "CUDA out-of-memory errors in Forge.",
-        T,
-        "Did memory run out?",
-        _cuda(lambda cuda: [((), cuda.ooms)]),
-    ),
-    Metric(
-        "forge_process_resident_memory_bytes",
-        "gauge",
-        "System memory the Forge process holds (RSS).",
-        T,
-        "Does Forge eat the system's memory?",
-        _resident,
-    ),
-    Metric(
         "forge_target_gpu_info",
         "gauge",
         "The GPU a Forge works on; always 1, to join the forge_gpu_ metrics by.",
         ("target", "gpu", "uuid"),
         "Which card is whose?",
         _gpu_of_target,
-    ),
-    Metric(
-        "forge_model_files",
-        "gauge",
-        "Model files Forge lists, by what their headers say.",
-        ("target", "family", "format", "state"),
-        "Are the files whole?",
-        _model_files,
-    ),
-    Metric(
-        "forge_check_status",
-        "gauge",
-        "How a check ended: 0 ok, 1 unknown, 2 warning, 3 failure.",
-        ("target", "check"),
-        "What is wrong?",
-        _status,
-    ),
-    Metric(
-        "forge_check_duration_seconds",
-        "gauge",
-        "Time the last run of a check took.",
-        ("target", "check"),
-        "Is a check slow?",
-        _check_seconds,
-    ),
-    Metric(
-        "forge_findings",
-        "gauge",
-        "Findings by severity.",
-        ("target", "severity"),
-        "How much is wrong?",
-        _findings,
     ),
 )
