@@ -7,4 +7,18 @@ from forgediag_exporters.json import DOCUMENTS
 from forgediag_exporters.prometheus import PROMETHEUS
 from forgediag_exporters.text import TEXTS
 
-EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS)
+
+def _grafana() -> dict[str, str]:
+    from forgediag_exporters.grafana import files  # noqa: PLC0415 - the daemon never needs it
+
+    return files()
+
+
+def _prometheus() -> dict[str, str]:
+    from forgediag_exporters.rules import files  # noqa: PLC0415 - the daemon never needs it
+
+    return files()
+
+
+ASSETS = (Asset("grafana", _grafana), Asset("prometheus", _prometheus))
+EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, *ASSETS)

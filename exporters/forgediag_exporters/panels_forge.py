@@ -1,0 +1,218 @@
+"""The dashboard's panels about each Forge: is it well, its memory, its jobs, its checks."""
+
+from __future__ import annotations
+
+from forgediag_exporters.panel import CARD, OWN, STATUS, TARGET, UP, Panel, Query, Row, quantiles
+
+NOW = Row(
+    "Now",
+    (
+        Panel(
+            "Forge",
+            "Whether each Forge answers its API.",
+            "none",
+            (Query(f"forge_up{{{TARGET}}}", "{{target}}"),),
+            "stat",
+            3,
+            4,
+            UP,
+        ),
+        Panel(
+            "Verdict",
+            "The worst result among the checks; `forgediag doctor` says why and what to do.",
+            "none",
+            (Query(f"max by (target) (forge_check_status{{{TARGET}}})", "{{target}}"),),
+            "stat",
+            3,
+            4,
+            STATUS,
+        ),
+        Panel(
+            "Progress",
+            "How far the generation under way is; 0 when none is.",
+            "percentunit",
+            (Query(f"forge_job_progress_ratio{{{TARGET}}}", "{{target}}"),),
+            "stat",
+            3,
+            4,
+            maximum=1,
+        ),
+        Panel(
+            "Checkpoint loaded",
+            "The checkpoint that Forge loaded last.",
+            "none",
+            (Query(f"forge_model_loaded{{{TARGET}}}", "{{model}}"),),
+            "stat",
+            6,
+            4,
+            ((1, "loaded", "text"),),
+        ),
+        Panel(
+            "Card",
+            "The graphics card each Forge works on.",
+            "none",
+            (
+                Query(
+                    f"forge_target_gpu_info{{{TARGET}}} * on (job, instance, gpu, uuid) group_left (name)"
+                    f" forge_gpu_info{{{OWN}}}",
+                    "{{target}}: {{name}}",
+                ),
+            ),
+            "stat",
+            6,
+            4,
+            ((1, "there", "text"),),
+        ),
+        Panel(
+            "Option changes",
+            "Options that changed within the time shown, by whomever.",
+            "none",
+            (Query(f"sum by (target) (increase(forge_option_changes_total{{{TARGET}}}[$__range]))", "{{target}}"),),
+            "stat",
+            3,
+            4,
+        ),
+    ),
+)
+
+MEMORY = Row(
+    "Memory",
+    (
+        Panel(
+            "Memory of GPU $gpu",
+            "Who holds the card's memory, stacked up to its total; the lines are the highest use within sliding"
+            " windows, sampled at up to 100 Hz: peaks that fall between two scrapes are in them.",
+            "bytes",
+            (
+                Query(
+                    f"sum by (process) (forge_gpu_process_memory_bytes{{{CARD}}} or on (job, instance, gpu, uuid)"
+                    f' label_replace(forge_gpu_memory_bytes{{{CARD}, kind="used"}}, "process", "used", "", ""))',
+                    "{{process}}",
+                ),
+                Query(f'sum by (kind) (forge_gpu_memory_bytes{{{CARD}, kind=~"reserved|free"}})', "{{kind}}"),
+                Query(f"max by (window) (forge_gpu_memory_used_max_bytes{{{CARD}}})", "peak {{window}}"),
+                Query(f'sum(forge_gpu_memory_bytes{{{CARD}, kind="total"}})', "total"),
+            ),
+            width=24,
+            height=10,
+            stacked=True,
+            lines="^(peak .*|total)$",
+            repeat="gpu",
+        ),
+        Panel(
+            "Inference memory and GPU weights",
+            "What is set, what is in effect where that is known, and what forgediag recommends."
+            " GPU Weights, as the web page calls it, is the card's total less the inference memory.",
+            "bytes",
+            (
+                Query(f"forge_inference_memory_bytes{{{TARGET}}}", "{{target}} set"),
+                Query(f"forge_inference_memory_effective_bytes{{{TARGET}}}", "{{target}} in effect"),
+                Query(f"forge_inference_memory_recommended_bytes{{{TARGET}}}", "{{target}} recommended"),
+                Query(f"forge_gpu_weights_bytes{{{TARGET}}}", "{{target}} GPU weights"),
+            ),
+        ),
+        Panel(
+            "Held by torch",
+            "Torch's caching allocator in Forge: allocated by tensors, reserved from the driver.",
+            "bytes",
+            (
+                Query(
+                    f'forge_cuda_memory_bytes{{{TARGET}, kind=~"allocated|reserved"}}',
+                    "{{target}} {{kind}}",
+                ),
+                Query(
+                    f'forge_cuda_memory_peak_bytes{{{TARGET}, kind=~"allocated|reserved"}}',
+                    "{{target}} {{kind}} peak",
+                ),
+            ),
+            lines="^.* peak$",
+        ),
+        Panel(
+            "System memory",
+            "Memory of the machine that is available, and what each Forge process holds of it."
+            " Weights that do not fit the card lie here.",
+            "bytes",
+            (
+                Query(f'forge_host_memory_bytes{{{OWN}, kind=~"total|available|swap_free"}}', "{{kind}}"),
+                Query(f"forge_process_resident_memory_bytes{{{TARGET}}}", "{{target}} resident"),
+            ),
+            lines="^total$",
+        ),
+    ),
+)
+
+JOBS = Row(
+    "Jobs",
+    (
+        Panel(
+            "Progress over time",
+            "Each tooth is one generation.",
+            "percentunit",
+            (Query(f"forge_job_progress_ratio{{{TARGET}}}", "{{target}}"),),
+            width=6,
+            maximum=1,
+        ),
+        Panel(
+            "Duration",
+            "Time of one generation, model load included.",
+            "s",
+            quantiles("forge_job_duration_seconds", "target", "{{target}}"),
+            width=6,
+        ),
+        Panel(
+            "Outcomes",
+            "Generations that ended in each interval, by outcome.",
+            "short",
+            (
+                Query(
+                    f"sum by (target, outcome) (increase(forge_jobs_total{{{TARGET}}}[$__rate_interval]))",
+                    "{{target}} {{outcome}}",
+                ),
+            ),
+            width=6,
+            stacked=True,
+        ),
+        Panel(
+            "Out of memory",
+            "CUDA out-of-memory errors, and allocations that succeeded only after torch emptied its cache.",
+            "short",
+            (
+                Query(
+                    f"sum by (target) (increase(forge_cuda_ooms_total{{{TARGET}}}[$__rate_interval]))",
+                    "{{target}} out of memory",
+                ),
+                Query(
+                    f"sum by (target) (increase(forge_cuda_alloc_retries_total{{{TARGET}}}[$__rate_interval]))",
+                    "{{target}} retries",
+                ),
+            ),
+            width=6,
+        ),
+    ),
+)
+
+CHECKS = Row(
+    "Checks",
+    (
+        Panel(
+            "Checks",
+            "Each check over time; docs/checks.md says what they judge.",
+            "none",
+            (Query(f"max by (target, check) (forge_check_status{{{TARGET}}})", "{{target}} {{check}}"),),
+            "state-timeline",
+            16,
+            10,
+            STATUS,
+        ),
+        Panel(
+            "Findings",
+            "Findings by severity.",
+            "short",
+            (Query(f"sum by (severity) (forge_findings{{{TARGET}}})", "{{severity}}"),),
+            height=10,
+            stacked=True,
+        ),
+    ),
+)
+
+FORGE_ROWS = (NOW, MEMORY, JOBS, CHECKS)
