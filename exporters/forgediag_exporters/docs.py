@@ -1,11 +1,13 @@
-"""docs/metrics.md and docs/alerts.md from the declarations."""
+"""docs/metrics.md and docs/alerts.md from the declarations: `python -m forgediag_exporters.docs metrics`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from forgediag_exporters.metric import Metric
-from forgediag_exporters.rules import Alert
+from forgediag_exporters.metrics import METRICS
+from forgediag_exporters.rules import ALERTS, Alert
 
 UNITS = {
     "bytes_per_second": "bytes/s",
@@ -61,3 +63,16 @@ def _alert(alert: Alert) -> str:
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(alert.steps, 1))
     wait = "at once" if alert.wait == "0m" else f"after {alert.wait}"
     return f"\n## {alert.name}\n\n{alert.severity}, {wait}:\n\n```promql\n{alert.expr}\n```\n\n{steps}"
+
+
+def page(name: str) -> str:
+    """The page `docs/NAME.md`.
+
+    Raises:
+        KeyError: there is no such page.
+    """
+    return {"metrics": lambda: metrics_page(METRICS), "alerts": lambda: alerts_page(ALERTS)}[name]()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(sys.argv[1]))

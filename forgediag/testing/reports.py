@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from forgediag.model import (
     MB,
@@ -13,6 +14,7 @@ from forgediag.model import (
     Distribution,
     Expected,
     Finding,
+    Gap,
     Gpu,
     GpuInfo,
     GpuMemory,
@@ -82,6 +84,26 @@ def report(gpus: int = 1, *, seconds: float = 0.0, start: float = 1_700_000_000.
         own=Own(resident=34 * MB, cpu_seconds=0.5 + seconds / 500, started=start - 1.5),
     )
     return Report(snapshot, (warning(),), _results(target.name), {target.name: advice()})
+
+
+def with_target(given: Report, **changes: Any) -> Report:
+    """The report with fields of its first target replaced."""
+    first, *others = given.snapshot.targets
+    return replace(given, snapshot=replace(given.snapshot, targets=(replace(first, **changes), *others)))
+
+
+def with_gpu(given: Report, **changes: Any) -> Report:
+    """The report with fields of its first GPU replaced.
+
+    Raises:
+        TypeError: the report has no GPU.
+    """
+    nvml = given.snapshot.nvml
+    if isinstance(nvml, Gap):
+        raise TypeError(f"no GPU to change: {nvml.reason}")
+    first, *others = nvml.gpus
+    changed = replace(nvml, gpus=(replace(first, **changes), *others))
+    return replace(given, snapshot=replace(given.snapshot, nvml=changed))
 
 
 def gpu(index: int, seconds: float = 0.0) -> Gpu:
