@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from forgediag.export import Exporter
-from forgediag.model import Advice, Finding, Gap, Known, Report, Severity
+from forgediag.model import Advice, Finding, Gap, Known, Options, Report, Severity
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 JSON = "application/json"
+SECRET = re.compile(r"auth|passw|token|secret|api_?key", re.IGNORECASE)
+"""Names of options in which Forge's extensions keep credentials."""
 
 
 def plain(value: object) -> Any:
-    """Dataclasses as objects, gaps as `{"gap": kind, "reason": …}`, everything else as JSON has it."""
-    if isinstance(value, Gap):
-        return {"gap": value.kind, "reason": value.reason, "expected": value.expected}
+    """Dataclasses as objects, gaps as `{"gap": kind, "reason": …}`, numbers that are none as null, the rest as it is.
+
+    Of an option that may hold a credential only `true` is shown when it is set.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return _noun(value)
     if isinstance(value, Severity):
         return value.label
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in cast("tuple[object, ...]", value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
+
+
+def _noun(value: DataclassInstance) -> dict[str, Any]:
+    if isinstance(value, Gap):
+        return {"gap": value.kind, "reason": value.reason, "expected": value.expected}
+    if isinstance(value, Options):
+        return {"values": {key: _shown(key, item) for key, item in value.values.items()}, "broken": list(value.broken)}
+    return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+
+
+def _shown(key: str, value: object) -> Any:
+    return True if value and isinstance(value, str) and SECRET.search(key) else plain(value)
 
 
 def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report], bytes]:
