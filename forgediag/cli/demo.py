@@ -1,0 +1,73 @@
+"""`forgediag demo`: the daemon against a simulated Forge and GPU, with a lively day of both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from forgediag.cli import Settings
+from forgediag.cli.serving import Service, start_logging
+from forgediag.config import Config, Paces, TargetConfig
+from forgediag.daemon import GpuSource
+from forgediag.sources.sampler import Sampler
+from forgediag.testing.forge import Setup, SimulatedForge
+from forgediag.testing.gpu import SimulatedGpu
+from forgediag.testing.models import write_models
+from forgediag.testing.nvml import SimulatedNvml
+from forgediag.testing.timeline import DEMO_PACE, play
+
+MESSAGE = """\
+A simulated Forge ({forge}) and a simulated GPU live through a day of two and a half minutes.
+
+  metrics          {url}/metrics
+  what is wrong    {url}/
+  findings         {url}/api/v1/findings
+  everything       {url}/api/v1/snapshot
+  recommendation   {url}/api/v1/recommendation
+
+Beside it, try:  forgediag --forge {forge} doctor
+Ctrl-C ends it."""
+
+
+@click.command("demo")
+@click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
+@click.pass_obj
+def command(settings: Settings, listen: str | None, log_level: str | None) -> None:
+    """The daemon against a simulated Forge and GPU: no hardware, no Forge, nothing to configure."""
+    config = settings.config(listen=listen, log_level=log_level)
+    start_logging(config.log_level)
+    with tempfile.TemporaryDirectory(prefix="forgediag-demo-") as folder:
+        asyncio.run(_demo(config, Path(folder)))
+
+
+async def _demo(config: Config, folder: Path) -> None:
+    write_models(folder)
+    async with SimulatedForge(Setup(root=str(folder), pace=DEMO_PACE)) as forge:
+        gpu = SimulatedGpu(forge_pid=os.getpid())
+        forge.on_phase(lambda change: gpu.set_phase(change.phase, change.used))
+        target = TargetConfig(name="demo", url=forge.url)
+        pace = Paces(progress=0.5, memory=1, memory_busy=0.5, options=2, models=5, files=5)
+        config = replace(config, targets=(target,), pace=pace, hash_models=False, state_dir=str(folder))
+
+        def gpus(wanted: Config) -> GpuSource:
+            rates = wanted.sampling
+            library = SimulatedNvml(gpu)
+            return Sampler(library.load, idle_hz=rates.idle_hz, busy_hz=rates.busy_hz, windows=rates.windows)
+
+        def ready(url: str) -> None:
+            click.echo(MESSAGE.format(url=url, forge=forge.url))
+
+        day = asyncio.ensure_future(play(forge))
+        try:
+            await Service(config, gpus).run(None, ready)
+        finally:
+            day.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await day
