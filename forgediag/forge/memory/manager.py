@@ -153,6 +153,11 @@ class Manager:
         for entry, inclusive in sizes:
             self._load_one(entry, inclusive, self.inference + hard)
 
+    def unload_all(self) -> None:
+        """unload_all_models: before another checkpoint, and after a memory option was changed."""
+        line = "[Unload] Trying to free all memory for cuda:0 with 0 models keep loaded ... "
+        self._release(line, 1e30, ())
+
     def _sort(self, wanted: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
         present: list[Entry] = []
         missing: list[Entry] = []
@@ -167,8 +172,11 @@ class Manager:
         return present, missing
 
     def _free_memory(self, needed: float, keep: Sequence[Entry]) -> None:
-        self.entries = [entry for entry in self.entries if not entry.abandoned]
         line = f"[Unload] Trying to free {needed / MB:.2f} MB for cuda:0 with {len(keep)} models keep loaded ... "
+        self._release(line, needed, keep)
+
+    def _release(self, line: str, needed: float, keep: Sequence[Entry]) -> None:
+        self.entries = [entry for entry in self.entries if not entry.abandoned]
         for entry in reversed(tuple(self.entries)):
             if not self.rules.unload_everything:
                 free = self.free()
