@@ -89,7 +89,7 @@ class Body:
         _, taken = profile.held(self.weights, self.extras, charge)
         for there, tensors in ((self.loose, profile.loose), (self.buffers, profile.buffers), (self.late, profile.late)):
             if there:
-                taken += sum(map(charge, tensors))
+                taken += charge(tensors)
         return taken
 
     def use(self) -> None:
