@@ -17,7 +17,7 @@ class Load:
     """One part made ready. Bytes.
 
     `free` is what Forge saw before, `gpu` and `swap` what it printed (all and nothing when everything was loaded).
-    `moved` went to the card for it, `pinned` is what had to be pinned in host memory.
+    `moved` went to the card for it.
     """
 
     target: str
@@ -29,7 +29,6 @@ class Load:
     gpu: float
     swap: float
     moved: float
-    pinned: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +213,7 @@ class Manager:
         gpu, swap = self._place(body, limit)
         self.lines.append(line + self._placed(gpu, swap, limit))
         moved = 0 if body.on_cpu else max(0.0, body.inclusive() - inclusive)
-        pinned = swap if self.swap.shared and not body.kept_on_gpu else 0
-        self.loads.append(Load(body.target, free, exclusive, inclusive, inference, remaining, gpu, swap, moved, pinned))
+        self.loads.append(Load(body.target, free, exclusive, inclusive, inference, remaining, gpu, swap, moved))
         body.stage = max(body.stage, 1)
         self.entries.insert(0, entry)
 

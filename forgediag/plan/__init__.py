@@ -1,0 +1,24 @@
+"""What will happen, and what to set instead: plans, recommendations and comparisons from headers alone."""
+
+from forgediag.plan.predict import Peak, Plan, Prepared, plan, prepare
+from forgediag.plan.request import Card, Picture, RefusedError, Request, Settings, flags_of
+from forgediag.plan.speed import Observation, Speed, calibrated, estimated, from_console
+
+__all__ = [
+    "Card",
+    "Observation",
+    "Peak",
+    "Picture",
+    "Plan",
+    "Prepared",
+    "RefusedError",
+    "Request",
+    "Settings",
+    "Speed",
+    "calibrated",
+    "estimated",
+    "flags_of",
+    "from_console",
+    "plan",
+    "prepare",
+]
