@@ -136,21 +136,13 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     speed = speed or speed_of(request, base)
     work = request.picture.workload(base)
     steps = _run(request, prepared, work, lines=True)
-    return foresee(request, prepared, speed, steps)
+    return judge(request, prepared, base, speed, simulated(request, prepared), steps)
 
 
 def speed_of(request: Request, base: Base) -> Speed:
     """The speed estimated for a request's card."""
     card = request.card
     return estimated(base, card.name, card.capability, card.pcie_generation, card.pcie_width)
-
-
-def foresee(request: Request, prepared: Prepared, speed: Speed, steps: Sequence[Step] = ()) -> Plan:
-    """Peaks and seconds of a request whose family is known; `steps` are Forge's lines, left out in a search."""
-    base = prepared.components.detection.base
-    assert base is not None  # noqa: S101 - callers have told unknown families apart
-    real = _run(request, prepared, request.picture.workload(base), lines=False)
-    return judge(request, prepared, base, speed, real, steps)
 
 
 def judge(
@@ -167,6 +159,13 @@ def judge(
         pinned[load.target] = max(pinned.get(load.target, 0), load.swap if swap.shared else 0)
     total = sum(pinned.values())
     return Plan(request, made, tuple(lines), peaks, seconds, speed, swapped, total, _ram(request, made))
+
+
+def simulated(request: Request, prepared: Prepared) -> list[Step]:
+    """The loads with what a real allocator takes, of a request whose family is known."""
+    base = prepared.components.detection.base
+    assert base is not None  # noqa: S101 - callers have told unknown families apart
+    return _run(request, prepared, request.picture.workload(base), lines=False)
 
 
 def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -> list[Step]:

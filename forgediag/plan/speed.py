@@ -24,6 +24,9 @@ _FLOPS: Mapping[Base, float] = {
 _FLOOR: Mapping[Base, float] = {"sd15": 0.035, "sd2": 0.035, "sdxl": 0.053, "sdxl-refiner": 0.055}
 """Seconds a step takes however small the image: launching the kernels. Observed with a fast CPU."""
 
+_ASYNC: Mapping[Base, float] = dict.fromkeys(_FLOOR, 0.07)
+"""Seconds Async adds to a step for its events, else 0.02. Observed: SDXL 0.057 to 0.129, Flux 0.204 to 0.227 s."""
+
 _EFFICIENCY = 0.45
 """Share of a card's data sheet that diffusion reaches."""
 
@@ -32,7 +35,7 @@ def work(base: Base, size: tuple[int, int], images: int) -> float:
     """Megapixel-images one step computes, with attention's growth: 1 is one pass of one image at 1024x1024."""
     area = size[0] * size[1] / MB
     if base in _FLOOR:
-        return area * images
+        return area * (1 + 0.12 * area) / 1.12 * images
     tokens = area * 4096 + 256
     return tokens * (1 + tokens / 100_000) / (4352 * 1.04352) * images
 
@@ -78,7 +81,7 @@ class Speed:
         compute = max(self.floor, self.unit * work(self.base, size, images)) * passes
         copy = passes * swapped / (self.pinned if swap.shared else self.pageable)
         if swap.asynchronous and swap.shared:
-            return max(compute, copy) * 1.05
+            return max(compute, copy) + _ASYNC.get(self.base, 0.02) * passes
         return compute + copy
 
     def decoding(self, size: tuple[int, int], batch: int, *, tiled: bool) -> float:
@@ -108,9 +111,7 @@ def calibrated(prior: Speed, seen: Sequence[Observation]) -> Speed:
     """The prior with everything replaced that the observations tell. Three or more jobs count as measured."""
     if not seen:
         return prior
-    plain = [o.step / (o.passes * work(prior.base, o.size, o.images)) for o in seen if not o.swapped]
-    unit = median(plain) if plain else _unit_from_swapped(prior, seen)
-    speed = replace(prior, unit=unit, floor=min(prior.floor, *(o.step / o.passes for o in seen)))
+    speed = _computing(prior, seen)
     copies: dict[bool, list[float]] = {True: [], False: []}
     for o in seen:
         rest = o.step - speed.step(o.size, o.images, o.passes, 0, Swap())
@@ -131,14 +132,24 @@ def calibrated(prior: Speed, seen: Sequence[Observation]) -> Speed:
     )
 
 
-def _unit_from_swapped(prior: Speed, seen: Sequence[Observation]) -> float:
-    """Compute per unit from jobs that all swapped: what is left when the prior's copies are taken off."""
-    rests: list[float] = []
-    for o in seen:
-        rate = prior.pinned if o.swap.shared else prior.pageable
-        rest = max(0.1 * o.step, o.step - o.passes * o.swapped / rate)
-        rests.append(rest / (o.passes * work(prior.base, o.size, o.images)))
-    return median(rests)
+def _computing(prior: Speed, seen: Sequence[Observation]) -> Speed:
+    """Unit and floor from the jobs without swap, or from what the prior's copies leave of the others.
+
+    A step near the floor tells how long launching takes and only bounds what computing does.
+    """
+    plain = [o for o in seen if not o.swapped]
+    steps = [(o.step / o.passes, o) for o in plain] or [(_without_copies(prior, o), o) for o in seen]
+    launched = [step for step, _ in steps if step < 1.5 * prior.floor]
+    units = [step / work(prior.base, o.size, o.images) for step, o in steps if step >= 1.5 * prior.floor]
+    if units:
+        return replace(prior, unit=median(units), floor=min(prior.floor, *(step for step, _ in steps)))
+    bound = min(step / work(prior.base, o.size, o.images) for step, o in steps)
+    return replace(prior, unit=min(prior.unit, bound), floor=median(launched))
+
+
+def _without_copies(prior: Speed, seen: Observation) -> float:
+    rate = prior.pinned if seen.swap.shared else prior.pageable
+    return max(0.1 * seen.step / seen.passes, seen.step / seen.passes - seen.swapped / rate)
 
 
 def _middle(values: Sequence[float], default: float) -> float:
