@@ -23,17 +23,6 @@ _SPELLINGS: Mapping[str, str] = {
 }  # fmt: skip
 """File (safetensors) and Forge option spellings of torch's names."""
 
-GGUF_BLOCK: Mapping[str, tuple[int, int]] = {
-    "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "F64": (1, 8), "I8": (1, 1), "I16": (1, 2), "I32": (1, 4),
-    "I64": (1, 8), "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
-    "Q8_1": (32, 40), "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176),
-    "Q6_K": (256, 210), "Q8_K": (256, 292), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ3_XXS": (256, 98),
-    "IQ1_S": (256, 50), "IQ4_NL": (32, 18), "IQ3_S": (256, 110), "IQ2_S": (256, 82), "IQ4_XS": (256, 136),
-    "IQ1_M": (256, 56), "Q4_0_4_4": (32, 18), "Q4_0_4_8": (32, 18), "Q4_0_8_8": (32, 18), "TQ1_0": (256, 54),
-    "TQ2_0": (256, 66), "MXFP4": (32, 17),
-}  # fmt: skip
-"""(elements, bytes) of one block, from the GGUF format."""
-
 GGUF_QUANTS = frozenset({"Q2_K", "Q3_K", "Q4_0", "Q4_K", "Q4_1", "Q5_0", "Q5_1", "Q5_K", "Q6_K", "Q8_0", "BF16"})
 """Types Forge can compute with (Forge dfdcbab, backend/operations_gguf.py); F32 and F16 are plain tensors to it."""
 
