@@ -42,10 +42,17 @@ def _transformer(name: str, width: int, depth: int, context: int, *, linear: boo
 
 
 def unet(
-    width: int, multiples: tuple[int, ...], depths: tuple[int, ...], context: int, middle: int, *,
-    adm: int | None = None, channels: int = 4, linear: bool = True,
-) -> Shapes:  # fmt: skip
-    """A latent diffusion UNet: two residual blocks a level, `depths` transformer blocks at each level."""
+    width: int,
+    levels: tuple[tuple[int, int], ...],
+    context: int,
+    middle: int,
+    *,
+    adm: int | None = None,
+    channels: int = 4,
+    linear: bool = True,
+) -> Shapes:
+    """A latent diffusion UNet: two residual blocks a level; `levels` are (width multiple, transformer depth)."""
+    multiples, depths = zip(*levels, strict=True)
     embedding = 4 * width
     made = dict(_affine("time_embed.0", embedding, width)) | dict(_affine("time_embed.2", embedding, embedding))
     if adm is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from forgediag.formats.gguf import BLOCKS
 from forgediag.model import FileFormat, Header, Tensor
@@ -43,8 +44,13 @@ def quantised(shapes: Shapes, kind: str, rest: str = "F16") -> dict[str, Tensor]
     }
 
 
+def every_matrix(shapes: Shapes, kind: str) -> dict[str, Tensor]:
+    """GGUF with every matrix quantised and the rest in F32."""
+    return {name: tensor(f"GGUF:{kind}" if len(shape) == 2 else "GGUF:F32", shape) for name, shape in shapes.items()}
+
+
 def four_bit(shapes: Shapes, prefix: str = "", kind: str = "nf4") -> dict[str, Tensor]:
-    """bitsandbytes 4-bit weights with their companions; biases and norms in BF16."""
+    """The 4-bit weights of bitsandbytes with their companions; biases and norms in BF16."""
     made: dict[str, Tensor] = {}
     for name, shape in shapes.items():
         if len(shape) != 2:
@@ -68,11 +74,11 @@ def scaled(shapes: Shapes, prefix: str = "", rest: str = "F8_E4M3") -> dict[str,
     return made
 
 
-SD15: Shapes = nets.unet(320, (1, 2, 4, 4), (1, 1, 1, 0), 768, 1, linear=False)
+_SD = ((1, 1), (2, 1), (4, 1), (4, 0))
+SD15: Shapes = nets.unet(320, _SD, 768, 1, linear=False)
 
 
-def _stable(family: str, dtype: str, text_dtype: str = "") -> dict[str, Tensor]:
-    text = text_dtype or dtype
+def _stable(family: str, dtype: str, text: str) -> dict[str, Tensor]:
     position = {"text_model.embeddings.position_ids": tensor("I64", (1, 77))}
     made = plain(_UNETS[family](), dtype, UNET) | plain(nets.vae(4), text, "first_stage_model.")
     if family in {"sd15", "sd15-inpaint", "sd15-ip2p"}:
@@ -89,16 +95,16 @@ def _stable(family: str, dtype: str, text_dtype: str = "") -> dict[str, Tensor]:
 
 _UNETS: Mapping[str, Callable[[], Shapes]] = {
     "sd15": lambda: SD15,
-    "sd15-inpaint": lambda: nets.unet(320, (1, 2, 4, 4), (1, 1, 1, 0), 768, 1, linear=False, channels=9),
-    "sd15-ip2p": lambda: nets.unet(320, (1, 2, 4, 4), (1, 1, 1, 0), 768, 1, linear=False, channels=8),
-    "sd2": lambda: nets.unet(320, (1, 2, 4, 4), (1, 1, 1, 0), 1024, 1),
-    "sdxl": lambda: nets.unet(320, (1, 2, 4), (0, 2, 10), 2048, 10, adm=2816),
-    "sdxl-inpaint": lambda: nets.unet(320, (1, 2, 4), (0, 2, 10), 2048, 10, adm=2816, channels=9),
-    "refiner": lambda: nets.unet(384, (1, 2, 4, 4), (0, 4, 4, 0), 1280, 4, adm=2560),
+    "sd15-inpaint": lambda: nets.unet(320, _SD, 768, 1, linear=False, channels=9),
+    "sd15-ip2p": lambda: nets.unet(320, _SD, 768, 1, linear=False, channels=8),
+    "sd2": lambda: nets.unet(320, _SD, 1024, 1),
+    "sdxl": lambda: nets.unet(320, ((1, 0), (2, 2), (4, 10)), 2048, 10, adm=2816),
+    "sdxl-inpaint": lambda: nets.unet(320, ((1, 0), (2, 2), (4, 10)), 2048, 10, adm=2816, channels=9),
+    "refiner": lambda: nets.unet(384, ((1, 0), (2, 4), (4, 4), (4, 0)), 1280, 4, adm=2560),
 }
 
 _TRANSFORMERS: Mapping[str, Callable[[], Shapes]] = {
-    "flux": lambda: nets.flux(),
+    "flux": nets.flux,
     "flux-schnell": lambda: nets.flux(guidance=False),
     "chroma": lambda: nets.flux(chroma=True),
 }
@@ -143,6 +149,8 @@ def _t5_gguf(kind: str) -> dict[str, Tensor]:
 
 
 def _transformer(shapes: Shapes, kind: str, prefix: str) -> dict[str, Tensor]:
+    if kind.startswith("gguf-all-"):
+        return every_matrix(shapes, kind[9:])
     if kind.startswith("gguf-"):
         quant, _, rest = kind[5:].partition("+")
         return quantised(shapes, quant, rest.upper() or "F16")
@@ -160,6 +168,7 @@ def _all_in_one(kind: str) -> dict[str, Tensor]:
     return made | {f"text_encoders.{name}.logit_scale": tensor("F32", ()) for name in ("clip_l", "t5xxl")}
 
 
+@lru_cache(maxsize=64)
 def header(name: str) -> Header:
     """A header by name: a model, and after a colon its type ("sdxl", "sd15:fp32", "flux:nf4", "t5:gguf-Q8_0").
 
@@ -169,16 +178,16 @@ def header(name: str) -> Header:
     family, _, kind = name.partition(":")
     form: FileFormat = "gguf" if kind.startswith("gguf") else "safetensors"
     if family in _UNETS:
-        if family == "sdxl" and kind == "bf16":
-            return Header(form, _stable(family, "BF16", "F16"))
-        return Header(form, _stable(family, SPELLINGS[kind or "fp16"]))
-    if family in _TRANSFORMERS:
-        return Header(form, _transformer(_TRANSFORMERS[family](), kind or "bf16", ""))
-    if family in _SD3:
-        made = plain(_SD3[family](), SPELLINGS[kind or "fp16"], UNET)
-        return Header(form, made | plain(nets.vae(16), "F16", "first_stage_model."))
-    if family == "flux-aio":
-        return Header(form, _all_in_one(kind))
-    if kind.startswith("gguf-"):
-        return Header(form, _t5_gguf(kind[5:]))
-    return Header(form, plain(_MODULES[family](), SPELLINGS[kind or "fp16"]))
+        text = "F16" if kind == "bf16" else SPELLINGS[kind or "fp16"]
+        made = _stable(family, SPELLINGS[kind or "fp16"], text)
+    elif family in _TRANSFORMERS:
+        made = _transformer(_TRANSFORMERS[family](), kind or "bf16", "")
+    elif family in _SD3:
+        made = plain(_SD3[family](), SPELLINGS[kind or "fp16"], UNET) | plain(nets.vae(16), "F16", "first_stage_model.")
+    elif family == "flux-aio":
+        made = _all_in_one(kind)
+    elif form == "gguf":
+        made = _t5_gguf(kind[5:])
+    else:
+        made = plain(_MODULES[family](), SPELLINGS[kind or "fp16"])
+    return Header(form, made)
