@@ -132,7 +132,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A recommendation with its reasons. `confidence` says where its numbers come from."""
+    """A recommendation with its reasons. `confidence` says where its numbers come from.
+
+    `flags` are start flags to set instead, for forks without the option.
+    """
 
     model: str
     current: Setting | None
@@ -142,6 +145,7 @@ class Advice:
     curve: tuple[CurvePoint, ...]
     because: tuple[str, ...]
     confidence: Literal["measured", "calibrated", "estimated"]
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,169 @@
+"""Which parts Forge builds from a checkpoint and its additional modules, and what it says when one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from forgediag.forge import dtypes
+from forgediag.forge.dtypes import Device, Moment
+from forgediag.forge.families import TEXT_ENCODER, UNET, UNET_PREFIX, VAE, VAE_PREFIX, Base, Detection, Part, detect
+from forgediag.forge.layers import layer, modules, plain, total_elements
+from forgediag.forge.parts import Stages
+from forgediag.forge.text_encoders import TextParts, encoders_of, text_stages
+from forgediag.forge.unet import unet_stages
+from forgediag.model import Header, Tensor
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadError:
+    """The exception Forge raises for these files. `cause` is the first one of the chain, where there is another."""
+
+    type: str
+    message: str
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part as Forge builds it: type of its weights and of its computation, and its layers."""
+
+    target: Part
+    storage: str
+    computation: str
+    parameters: int
+    stages: Stages
+
+    @property
+    def require(self) -> float:
+        """Bytes Forge prints as "Model Require" of the first load."""
+        return self.stages.fresh.size
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What comes of the files. A part that cannot be built is absent, and `error` says what Forge raises."""
+
+    detection: Detection
+    parts: Mapping[Part, Component]
+    error: LoadError | None = None
+    unet_parameters: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def build(
+    checkpoint: Header,
+    modules_: Sequence[Header],
+    *,
+    device: Device,
+    moment: Moment,
+    storage: str | None = None,
+) -> Components:
+    """The parts Forge loads from these headers.
+
+    `storage` is the option `forge_unet_storage_dtype`, None or "Automatic" for the file's own. Sizes are those of the
+    first load; what the parts become in use is in their stages.
+    """
+    found = detect(checkpoint)
+    if found.base is None:
+        return Components(found, {}, LoadError("ValueError", "Failed to recognize model type!", _unrecognised(found)))
+    dicts = state_dicts(checkpoint, modules_, found.base, bare=found.bare)
+    stored = dtypes.stored_type(dicts.unet)
+    params = total_elements(dicts.unet.values())
+    computation = dtypes.computation_type(found.base, device, moment, params)
+    kept = dtypes.storage_type(found.base, device, moment, params, stored, dtypes.storage_name(storage))
+    parts: dict[Part, Component] = {}
+    absent = _absent(found.base, dicts)
+    if not {"CLIP", "T5"} & set(absent):
+        text = dtypes.text_encoder_type(moment)
+        stages = text_stages(found.base, dicts.text, text)
+        parts[TEXT_ENCODER] = Component(TEXT_ENCODER, text, dtypes.FP32, total_elements(dicts.text.tensors()), stages)
+    if "model" not in absent:
+        stages = unet_stages(found.base, dicts.unet, kept, computation)
+        parts[UNET] = Component(UNET, _label(dicts.unet, kept), computation, params, stages)
+    if "VAE" not in absent:
+        cast = dtypes.vae_type(device, moment)
+        parts[VAE] = Component(VAE, cast, cast, total_elements(dicts.vae.values()), _vae_stages(dicts.vae, cast))
+    return Components(found, parts, _missing(found.base, dicts), params, _unreadable(dicts.unet))
+
+
+@dataclass(frozen=True, slots=True)
+class StateDicts:
+    """Tensors of every part without their prefixes, after the modules have replaced what they replace."""
+
+    unet: StateDict
+    vae: StateDict
+    text: TextParts
+
+
+def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base, *, bare: bool) -> StateDicts:
+    """Split a checkpoint and overlay its modules (Forge dfdcbab, backend/loader.py, replace_state_dict)."""
+    prefix = "" if bare else UNET_PREFIX
+    vae_prefix = VAE_PREFIX[base]
+    unet = {name[len(prefix) :]: t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
+    vae = {} if bare else _under(checkpoint.tensors, vae_prefix)
+    text = TextParts.of_checkpoint({} if bare else checkpoint.tensors, base)
+    for header in modules_:
+        if "decoder.conv_in.weight" in header.tensors:
+            vae = dict(header.tensors)
+        else:
+            extracted = header.tensors.get("first_stage_model.decoder.conv_in.weight")
+            if extracted is not None and vae_prefix == "first_stage_model.":
+                channels = 16 if base.startswith("sd3") else 4
+                if extracted.shape[1] == channels:
+                    vae = _under(header.tensors, vae_prefix)
+        text = text.replaced_by(header.tensors, base)
+    return StateDicts(unet, vae, text)
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> StateDict:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+_VAE_ROOTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+
+def _vae_stages(tensors: Mapping[str, Tensor], cast: str) -> Stages:
+    measure = plain(dtypes.SIZE[cast])
+    used = {name: tensor for name, tensor in tensors.items() if name.startswith(_VAE_ROOTS)}
+    made = [layer(path, leaves, measure) for path, leaves in modules(used).items()]
+    return Stages.of([(item, item, item) for item in made])
+
+
+def _absent(base: Base, dicts: StateDicts) -> list[str]:
+    """Kinds of state dicts Forge finds empty, in the order in which it builds the parts (its model_index.json)."""
+    kinds = ["T5" if name == "t5xxl" else "CLIP" for name in encoders_of(base) if len(dicts.text.of(name)) <= 16]
+    if len(dicts.unet) <= 16:
+        kinds.append("model")
+    if len(dicts.vae) <= 16:
+        kinds.append("VAE")
+    return kinds
+
+
+def _missing(base: Base, dicts: StateDicts) -> LoadError | None:
+    if base == "chroma" and not dicts.text.of("t5xxl"):
+        return LoadError("KeyError", "'text_encoder_2'")
+    absent = _absent(base, dicts)
+    return LoadError("AssertionError", f"You do not have {absent[0]} state dict!") if absent else None
+
+
+def _unrecognised(found: Detection) -> str:
+    return f"this file looks like {found.family}" if found.family != "unknown" else "no UNet that Forge knows"
+
+
+def _label(unet: Mapping[str, Tensor], kept: str) -> str:
+    """The storage name with the GGUF type that holds most bytes: "gguf:Q8_0"."""
+    if kept != dtypes.GGUF:
+        return kept
+    held: dict[str, int] = {}
+    for tensor in unet.values():
+        held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.nbytes
+    return "gguf:" + max(held, key=held.__getitem__).removeprefix("GGUF:")
+
+
+def _unreadable(unet: Mapping[str, Tensor]) -> tuple[str, ...]:
+    types = {t.dtype[5:] for t in unet.values() if t.dtype.startswith("GGUF:")}
+    bad = sorted(types - dtypes.GGUF_QUANTS - {"F16", "F32"})
+    return (f"Forge cannot compute with GGUF type {', '.join(bad)}",) if bad else ()

@@ -1,0 +1,31 @@
+"""What will happen, and what to set instead: plans, recommendations and comparisons from headers alone."""
+
+from forgediag.plan.compare import Variant, compare
+from forgediag.plan.document import document
+from forgediag.plan.predict import Peak, Plan, Prepared, plan, prepare
+from forgediag.plan.recommend import recommend
+from forgediag.plan.request import Card, Picture, RefusedError, Request, Settings, flags_of
+from forgediag.plan.speed import Observation, Speed, calibrated, estimated, from_console
+
+__all__ = [
+    "Card",
+    "Observation",
+    "Peak",
+    "Picture",
+    "Plan",
+    "Prepared",
+    "RefusedError",
+    "Request",
+    "Settings",
+    "Speed",
+    "Variant",
+    "calibrated",
+    "compare",
+    "document",
+    "estimated",
+    "flags_of",
+    "from_console",
+    "plan",
+    "prepare",
+    "recommend",
+]
