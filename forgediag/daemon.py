@@ -7,13 +7,13 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from forgediag.advise import Adviser
 from forgediag.check import Check, run_checks
 from forgediag.config import Config, state_dir
 from forgediag.model import (
-    Advice,
     CheckResult,
     Finding,
     Gap,
@@ -34,6 +34,9 @@ from forgediag.sources.poll import ForgePoll
 
 JUDGE_AT_LEAST_EVERY = 5.0
 """Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
+
+ADVISE_EVERY = 5.0
+"""Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class Watch:
     def __init__(self, poll: ForgePoll, local: LocalFacts) -> None:
         self.poll = poll
         self.local = local
+        self.adviser = Adviser()
 
     def observe(self, nvml: Known[Nvml]) -> Target:
         """The target as it is now."""
@@ -127,7 +131,6 @@ class Daemon:
         self._judged_at = float("-inf")
         self._findings: tuple[Finding, ...] = ()
         self._results: tuple[CheckResult, ...] = ()
-        self._advice: Mapping[str, Known[Advice]] = {}
 
     def _watch(self, index: int) -> Watch:
         target, config = self._config.targets[index], self._config
@@ -144,7 +147,7 @@ class Daemon:
         self._gpus.start()
         jobs = [self._every(self._config.pace.tick, self.tick), self._every(self._config.pace.host, self._read_host)]
         for watch in self._watches:
-            jobs += [watch.poll.run(), self._follow(watch)]
+            jobs += [watch.poll.run(), self._follow(watch), self._advise(watch)]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         ended = asyncio.ensure_future(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -165,6 +168,8 @@ class Daemon:
             await watch.local.refresh(watch.poll.url, watch.poll.facts())
             await watch.poll.close()
         await asyncio.to_thread(self._wait_for_gpus)
+        for watch in self._watches:
+            await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
         report = self.tick()
         self._close()
         return report
@@ -195,6 +200,12 @@ class Daemon:
             self._judged_at = float("-inf")
             await asyncio.sleep(self._config.pace.tick)
 
+    async def _advise(self, watch: Watch) -> None:
+        while True:
+            if watch.poll.target.name not in self._busy:  # a job in its phases makes free memory move
+                await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
+            await asyncio.sleep(ADVISE_EVERY)
+
     def _read_host(self) -> None:
         started = self._clock()
         self._host, self._own = read_host(), read_own()
@@ -219,7 +230,8 @@ class Daemon:
             self._findings, self._results = run_checks(self._checks, snapshot, self._clock)
             self._judged_at = self._clock()
         self._was_stuck = stuck
-        self._report = Report(snapshot, self._findings, self._results, self._advice)
+        advice = {watch.poll.target.name: watch.adviser.advice for watch in self._watches}
+        self._report = Report(snapshot, self._findings, self._results, advice)
         if self._on_report:
             self._on_report(self._report)
         return self._report

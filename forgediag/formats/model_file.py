@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from forgediag.formats import safetensors
+from forgediag.formats import gguf, safetensors
 from forgediag.formats.impostor import AGAIN, SNIFF, recognise
 from forgediag.model import Fault, FileFormat, Header
 
 _ENDINGS: dict[str, FileFormat] = {"safetensors": "safetensors", "sft": "safetensors", "gguf": "gguf"}
+
+
+GGUF_HEADER = 4 * 1024 * 1024
+"""Bytes of a GGUF file that are read: the 780 tensors of a Flux take some 70 KB, a tokenizer can add a few MB."""
 
 
 def format_of(name: str) -> FileFormat:
@@ -18,23 +22,35 @@ def format_of(name: str) -> FileFormat:
 
 def needed(name: str, first: bytes, size: int) -> int:
     """How many bytes from the start `examine` wants, given the first `SNIFF` and the file's size."""
-    return safetensors.needed(first, size) if format_of(name) == "safetensors" else min(size, SNIFF)
+    kind = format_of(name)
+    if kind == "safetensors":
+        return safetensors.needed(first, size)
+    return min(size, GGUF_HEADER if kind == "gguf" and first.startswith(b"GGUF") else SNIFF)
 
 
 def examine(name: str, head: bytes, size: int) -> Header | Fault:
     """The header of a file, or why Forge cannot load it.
 
-    A GGUF or pickle file is only recognised by its first bytes: its header here has no tensors. What Forge says of
-    a file of a wrong kind was observed on Forge dfdcbab.
+    A pickle is only recognised by its first bytes: its header here has no tensors, as that of a GGUF file longer than
+    what is read. What Forge says of a file of a wrong kind was observed on Forge dfdcbab.
     """
     kind = format_of(name)
     if kind == "safetensors":
         return safetensors.read(head, size)
     if kind == "gguf":
-        return Header("gguf", {}) if head.startswith(b"GGUF") else _not_gguf(head, size)
+        return _gguf(head, size) if head.startswith(b"GGUF") else _not_gguf(head, size)
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return Header("pickle", {})
     return _torch_refuses(head, size) or Header("pickle", {})
+
+
+def _gguf(head: bytes, size: int) -> Header | Fault:
+    try:
+        return gguf.read_gguf(head)
+    except gguf.GgufError as error:
+        if error.short and len(head) < size:
+            return Header("gguf", {})
+        return Fault("gguf-header", str(error), AGAIN)
 
 
 def _torch_refuses(head: bytes, size: int) -> Fault | None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from forgediag.forge import autoencoder, families, selection
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
-from forgediag.model import Fault, Files, Gap, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
 from forgediag.sources.paths import local_path
 
 HEADER_LIMIT = 4 * 1024 * 1024
@@ -149,6 +149,15 @@ def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Ro
         for module in listing.modules:
             if (module.path in chosen) is first:
                 yield module.path, "module", first
+
+
+def read_header(local: str) -> Header | Fault:
+    """A file's header, or what is wrong with it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return model_file.examine(local, *_head(local))
 
 
 def _examine(path: str, local: str, role: Role) -> ModelFile:
