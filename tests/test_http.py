@@ -83,6 +83,40 @@ def test_requests_behind_a_slow_answer_wait_for_their_turn() -> None:
     assert answer.endswith(b"GET /last {} 0")
 
 
+def test_the_same_request_again_is_handled_once_each_time_with_its_own_answer() -> None:
+    calls: list[str] = []
+
+    def count(request: Request) -> Response:
+        calls.append(request.path)
+        return Response(200, {}, f"call {len(calls)}".encode())
+
+    answer = talk(count, sends(GET, GET, GET, LAST, pause=0.02))
+    assert [b"call %d" % number in answer for number in (1, 2, 3, 4)] == [True] * 4
+    assert len(calls) == 4
+
+
+def test_a_later_answer_to_the_same_request_is_awaited() -> None:
+    answers: list[Response] = [Response(200, {}, b"at once"), Response(200, {}, b"later")]
+
+    async def later() -> Response:
+        await asyncio.sleep(0)
+        return answers[1]
+
+    replies: list[Response | Awaitable[Response]] = [answers[0], later(), answers[0]]
+    answer = talk(lambda _: replies.pop(0), sends(GET, GET, LAST, pause=0.02))
+    assert answer.index(b"at once") < answer.index(b"later") < answer.rindex(b"at once")
+
+
+def test_an_unchanged_answer_to_the_same_request_is_sent_again() -> None:
+    same = Response(200, {}, b"the same")
+    assert talk(lambda _: same, sends(GET, GET, GET, LAST, pause=0.02)).count(b"the same") == 4
+
+
+def test_two_requests_in_one_write_are_both_answered_every_time() -> None:
+    same = Response(200, {}, b"the same")
+    assert talk(lambda _: same, sends(GET + GET, GET + GET, LAST, pause=0.02)).count(b"the same") == 5
+
+
 def test_a_head_gets_the_length_and_no_body() -> None:
     answer = talk(hello, sends(b"HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"))
     assert b"content-length: 7\r\n" in answer.lower()

@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._memo: _Exchange | None = None
         self._received = b""
+        self._ready: Response | Awaitable[Response] | None = None
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -104,7 +105,9 @@ class Connection(asyncio.Protocol):
         memo = self._memo
         if memo is None or self._reading or self._task is not None or data != memo.received:
             return False
-        if self._handled(memo.request) is not memo.response:
+        response = self._handled(memo.request)
+        if response is not memo.response:
+            self._ready = response  # asked once: the parser goes on with what the handler has said
             return False
         self._write(memo.sent)
         self._wait(self._limits.idle_seconds)
@@ -169,12 +172,13 @@ class Connection(asyncio.Protocol):
         if request is None:
             self._refuse(400, "the request target is not valid")
             return
-        response = self._handled(request)
+        response, self._ready = self._ready or self._handled(request), None
+        received, self._received = self._received, b""  # of two requests in one read neither is all of it
         if isinstance(response, Response) and isinstance(response.body, bytes):
             sent = self._send(response, response.body)
             self._next()
             kept = self._protocol.our_state is h11.IDLE and not self._protocol.trailing_data[0]
-            self._memo = _Exchange(self._received, request, response, sent) if kept and self._received else None
+            self._memo = _Exchange(received, request, response, sent) if kept and received else None
         else:
             self._task = asyncio.ensure_future(self._answer_later(response))
 
