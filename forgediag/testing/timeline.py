@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from forgediag.testing.forge import FaultKind, ForgeError, Pace, SimulatedForge
+from forgediag.model import MB
+from forgediag.testing.forge import FaultKind, ForgeError, Pace, Setup, SimulatedForge
+from forgediag.testing.gpu import SimulatedGpu
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,17 @@ CYCLE: tuple[Action, ...] = (
     Action(2, "set", "an option of a wrong type breaks GET options", {"CLIP_stop_at_last_layers": "two"}),
     Action(8, "set", "and is put right", {"CLIP_stop_at_last_layers": 1}),
 )
+
+
+def setup_on(gpu: SimulatedGpu) -> Setup:
+    """A Forge for the demo, of that card's size: what torch sees is without the driver's reserve."""
+    return Setup(pace=DEMO_PACE, vram_mb=(gpu.total - gpu.reserved) // MB)
+
+
+def connect(forge: SimulatedForge, gpu: SimulatedGpu) -> None:
+    """Let the card follow what Forge does on it, and Forge see what the card's other process holds."""
+    forge.torch.outside = gpu.other[1]
+    forge.on_phase(lambda change: gpu.set_phase(change.phase, change.used))
 
 
 def lively() -> Iterator[Action]:

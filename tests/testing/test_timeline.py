@@ -8,8 +8,10 @@ from itertools import islice
 
 import pytest
 
+from forgediag.model import MB
 from forgediag.testing.forge import Setup, SimulatedForge, SystemClock, VirtualClock
-from forgediag.testing.timeline import CYCLE, DEMO_PACE, lively, play
+from forgediag.testing.gpu import SimulatedGpu
+from forgediag.testing.timeline import CYCLE, DEMO_PACE, connect, lively, play, setup_on
 
 SECONDS = sum(action.after for action in CYCLE)
 
@@ -60,6 +62,33 @@ def test_the_next_cycle_is_like_the_first() -> None:
 def test_forge_is_busy_for_most_of_the_day_but_not_all_of_it() -> None:
     seen, _, _ = asyncio.run(watched(1))
     assert 0.4 < seen["busy"] / SECONDS < 0.9
+
+
+def test_a_card_follows_its_forge_and_is_free_when_that_has_died() -> None:
+    async def act() -> list[int]:
+        now = [0.0]
+        gpu = SimulatedGpu(clock=lambda: now[0])
+        clock = VirtualClock()
+        sizes: list[int] = []
+
+        async def after(seconds: float) -> None:
+            await clock.advance(seconds)
+            now[0] += 10
+            sizes.append(gpu.forge_memory() // MB)
+
+        async with SimulatedForge(setup_on(gpu), clock=clock) as forge:
+            connect(forge, gpu)
+            task = forge.start_job(width=1024, height=1024)
+            await after(5)
+            assert forge.torch.free == gpu.total - gpu.reserved - gpu.other[1] - forge.torch.used
+            await forge.go_down()
+            assert task.cancelled()
+            await after(0)
+            await forge.restart()
+            await after(0)
+        return sizes
+
+    assert asyncio.run(act()) == [2660, 0, 620]
 
 
 def test_the_day_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

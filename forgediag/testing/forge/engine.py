@@ -51,7 +51,7 @@ class Engine:
         """Take all weights off the card."""
         self._torch.release()
         self._unet_mb = 0.0
-        self._tell("unload")
+        self.tell("unload")
 
     async def run(self, request: JobRequest) -> JobDone:
         """One generation, when its turn comes.
@@ -70,7 +70,7 @@ class Engine:
                 if request.restore and stored:
                     self._store.apply(stored)
                 self.state.job, self.state.job_count = "", 0
-                self._tell("idle")
+                self.tell("idle")
 
     def _begin(self) -> None:
         now = self._clock.now()
@@ -168,7 +168,7 @@ class Engine:
             self._console("Warning: Ran out of memory when regular VAE decoding, retrying with tiled VAE decoding.")
             self._hold(self._unet_mb + VAE_MB + TILED_MB)
             seconds *= 3
-        self._tell("vae_decode")
+        self.tell("vae_decode")
         await self._clock.sleep(seconds)
         self._hold(self._unet_mb + VAE_MB)
 
@@ -208,7 +208,7 @@ class Engine:
 
     async def _phase(self, phase: Phase, allocated_mb: float, seconds: float) -> None:
         self._hold(allocated_mb)
-        self._tell(phase)
+        self.tell(phase)
         await self._clock.sleep(seconds)
 
     def _hold(self, allocated_mb: float) -> None:
@@ -218,7 +218,8 @@ class Engine:
     def _room_mb(self) -> float:
         return (self._torch.usable - 1) / MB
 
-    def _tell(self, phase: Phase) -> None:
+    def tell(self, phase: Phase) -> None:
+        """Let who listens know that a phase has begun."""
         change = PhaseChange(phase, self._clock.now(), self._torch.used, self._torch.allocated)
         for listener in self.on_phase:
             listener(change)

@@ -104,6 +104,8 @@ class SimulatedForge:
         if self._server is None:
             self._server = await serve(self._handle, "127.0.0.1", port or self._address[1], limits=LIMITS)
             self._address = ("127.0.0.1", self._server.port)
+            self.torch.running = True
+            self.engine.tell("idle")
 
     async def go_down(self) -> None:
         """Die: connections are cut, generations end, the card is free again, later ones are refused."""
@@ -114,6 +116,8 @@ class SimulatedForge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.torch.release()
+        self.torch.running = False
+        self.engine.tell("idle")
 
     async def restart(self) -> None:
         """Die and come back: config.json is read, the memory manager starts with 1024 MB, modules are listed anew."""
@@ -121,7 +125,7 @@ class SimulatedForge:
         self.files.refresh()
         self.files.refresh_modules()
         self.options.restart()
-        self.torch = TorchMemory(self.torch.total, self.torch.available, self.torch.outside)
+        self.torch = TorchMemory(self.torch.total, self.torch.available, outside=self.torch.outside)
         listeners = self.engine.on_phase
         self.engine = self._engine()
         self.engine.on_phase = listeners

@@ -16,10 +16,14 @@ POOLS = ("allocated", "reserved", "active", "inactive")
 
 @dataclass
 class TorchMemory:
-    """Bytes held on the card. `outside`: by other processes; `available`: whether there is a CUDA device at all."""
+    """Bytes held on the card, `outside` by other processes.
+
+    `available`: whether there is a CUDA device at all; `running`: whether Forge's process lives.
+    """
 
     total: int
     available: bool = True
+    running: bool = True
     outside: int = 0
     allocated: int = 0
     reserved: int = 0
@@ -35,7 +39,7 @@ class TorchMemory:
     @property
     def used(self) -> int:
         """What Forge's process holds on the card, its context included, as NVML sees it."""
-        return int(CONTEXT_MB * MB) + self.reserved if self.available else 0
+        return int(CONTEXT_MB * MB) + self.reserved if self.available and self.running else 0
 
     @property
     def usable(self) -> int:
