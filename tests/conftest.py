@@ -1,16 +1,19 @@
-"""Fixtures for the whole test suite: a fake NVIDIA driver under the real pynvml."""
+"""Fixtures for the whole test suite: a fake NVIDIA driver under the real pynvml, a real Prometheus."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+from forgediag.testing.prometheus import Prometheus, running
 
 if TYPE_CHECKING:
     from tests.fake_nvml.control import FakeNvml
@@ -56,3 +59,29 @@ def fake_nvml(
     monkeypatch.setenv("FAKE_NVML_DIR", fake.environment["FAKE_NVML_DIR"])
     ctypes.CDLL(str(nvml_library))
     return fake
+
+
+def _debian(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: nothing about it is tested (Debian: apt-get install prometheus)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of promtool."""
+    return _debian("promtool")
+
+
+@pytest.fixture(scope="module")
+def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Prometheus]]:
+    """Starts a real Prometheus that scrapes "host:port" targets every second; it ends with the module."""
+    binary = _debian("prometheus")
+    with ExitStack() as stack:
+
+        def start(targets: Sequence[str], rules: Sequence[Path] = ()) -> Prometheus:
+            directory = tmp_path_factory.mktemp("prometheus")
+            return stack.enter_context(running(directory, targets, rules=rules, binary=binary))
+
+        yield start

@@ -6,8 +6,8 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,11 @@ class Prometheus:
         found: list[Any] = self._get("/api/v1/targets", {"state": "active"})["activeTargets"]
         return found
 
+    def rules(self) -> list[Any]:
+        """Every rule that is loaded: `name`, `health` ("ok" once evaluated), `lastError`, `alerts` and more of each."""
+        groups: list[Any] = self._get("/api/v1/rules", {})["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
     def wait(self, condition: Callable[[Prometheus], object], seconds: float = 30.0) -> None:
         """Return once `condition` is true.
 
@@ -93,7 +98,7 @@ def running(
     rules: Sequence[Path] = (),
     interval: str = "1s",
     binary: str = "prometheus",
-) -> Iterator[Prometheus]:
+) -> Generator[Prometheus, None, None]:
     """A Prometheus that scrapes `targets` ("host:port") as the job `forgediag`; it has ended when the block ends.
 
     Args:
@@ -141,11 +146,8 @@ def _free_port() -> int:
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
-        try:
-            if httpx.get(f"{url}/-/ready", trust_env=False).status_code == httpx.codes.OK:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise RuntimeError(f"Prometheus did not start: {log.read_text('utf-8', 'replace')[-500:]}")

@@ -83,7 +83,8 @@ def test_a_loaded_model_is_called_by_its_file_alone(samples: Samples, name: str)
     forge = report().snapshot.targets[0].forge
     assert not isinstance(forge, Gap)
     assert not isinstance(forge.listing, Gap)
-    listing = replace(forge.listing, checkpoints=(replace(forge.listing.checkpoints[0], name=name),))
+    loaded = replace(forge.listing.checkpoints[0], name=name)
+    listing = replace(forge.listing, checkpoints=(replace(loaded, name="other", sha256=None), loaded))
     given = with_target(report(), forge=replace(forge, listing=listing))
     assert samples("forge_model_loaded", given) == {("forge", "model"): 1.0}
 

@@ -31,7 +31,7 @@ def test_promtool_has_nothing_to_say_about_the_scrape_configuration(promtool: st
         (tmp_path / name).write_text(content, "utf-8")
     config = f"rule_files: [{RULES}]\n" + files()[SCRAPE]
     (tmp_path / "prometheus.yml").write_text(config, "utf-8")
-    command = [promtool, "check", "config", tmp_path / "prometheus.yml"]
+    command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
 
