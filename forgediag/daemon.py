@@ -204,7 +204,7 @@ class Daemon:
         while True:
             if watch.poll.target.name not in self._busy:  # a job in its phases makes free memory move
                 await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
-            await asyncio.sleep(ADVISE_EVERY)
+            await asyncio.sleep(self._config.pace.tick if _starting(watch.adviser.advice) else ADVISE_EVERY)
 
     def _read_host(self) -> None:
         started = self._clock()

@@ -16,11 +16,11 @@ from forgediag.cli.serving import Service, start_logging
 from forgediag.config import Config, Paces, TargetConfig
 from forgediag.daemon import GpuSource
 from forgediag.sources.sampler import Sampler
-from forgediag.testing.forge import Setup, SimulatedForge
+from forgediag.testing.forge import SimulatedForge
 from forgediag.testing.gpu import SimulatedGpu
 from forgediag.testing.models import write_install, write_models
 from forgediag.testing.nvml import SimulatedNvml
-from forgediag.testing.timeline import DEMO_PACE, play
+from forgediag.testing.timeline import DEMO_PACE, connect, play, setup_on
 
 MESSAGE = """\
 A simulated Forge ({forge}) and a simulated GPU live through a day of two and a half minutes.
@@ -50,9 +50,9 @@ def command(settings: Settings, listen: str | None, log_level: str | None) -> No
 async def _demo(config: Config, folder: Path) -> None:
     write_models(folder)
     write_install(folder)
-    async with SimulatedForge(Setup(root=str(folder), pace=DEMO_PACE)) as forge:
-        gpu = SimulatedGpu(forge_pid=os.getpid())
-        forge.on_phase(lambda change: gpu.set_phase(change.phase, change.used))
+    gpu = SimulatedGpu(forge_pid=os.getpid())
+    async with SimulatedForge(replace(setup_on(gpu), root=str(folder), pace=DEMO_PACE)) as forge:
+        connect(forge, gpu)
         target = TargetConfig(name="demo", url=forge.url, directory=str(folder))
         pace = Paces(progress=0.5, memory=1, memory_busy=0.5, options=2, models=5, files=5)
         config = replace(config, targets=(target,), pace=pace, hash_models=False, state_dir=str(folder))

@@ -55,10 +55,7 @@ class Service:
         ready(server.url)
         try:
             while not stop.is_set():
-                await self._run_until(stop, hangup)
-                if hangup.is_set() and reread is not None:
-                    hangup.clear()
-                    self._reload(reread)
+                await self._run(stop, hangup, reread)
         finally:
             await server.close()
 
@@ -73,24 +70,31 @@ class Service:
             text = f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT"
             raise NotDone(text) from error
 
-    async def _run_until(self, *events: asyncio.Event) -> None:
+    async def _run(self, stop: asyncio.Event, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
+        """Run one daemon until `stop`, or until a new configuration has been read."""
         self._daemon = Daemon(self._config, checks(), self._gpus(self._config), on_report=self._site.warm)
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))
-        waits = [asyncio.ensure_future(event.wait()) for event in events]
-        await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
+        stopping = asyncio.ensure_future(stop.wait())
+        reloading = asyncio.ensure_future(self._reloaded(hangup, reread))
+        await asyncio.wait([running, stopping, reloading], return_when=asyncio.FIRST_COMPLETED)
         ended.set()
-        for wait in waits:
-            wait.cancel()
+        stopping.cancel()
+        reloading.cancel()
         await running
 
-    def _reload(self, reread: Callable[[], Config]) -> None:
-        try:
-            config = reread()
-        except Failure as error:
-            log.error("the configuration stays as it was: %s", error.message)  # noqa: TRY400 - one line, no traceback
+    async def _reloaded(self, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
+        """Return once there is a new configuration; a bad one is told, and the one in use stays."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            try:
+                config = reread() if reread else self._config
+            except Failure as error:
+                log.error("the configuration stays as it was: %s", error.message)  # noqa: TRY400 - one line
+                continue
+            if config.listen != self._config.listen:
+                log.warning("listen changed to %s: that needs a restart", config.listen)
+            self._config = config
+            log.info("configuration re-read")
             return
-        if config.listen != self._config.listen:
-            log.warning("listen changed to %s: that needs a restart", config.listen)
-        self._config = config
-        log.info("configuration re-read")

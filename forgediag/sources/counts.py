@@ -60,7 +60,7 @@ class TargetCounts:
 
     def options(self, options: Known[Options]) -> None:
         """Count changed options and follow the inference memory in effect: a start resets it, a change takes effect."""
-        if isinstance(options, Gap):
+        if isinstance(options, Gap) or options.broken:  # a broken answer lacks the options that were never set
             return
         before, self._options = self._options, options
         if self._restarted:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from forgediag.forge.forks import fork_of
-from forgediag.model import Checkpoint, Forge, Gap, GapKind, Known, Listing, Module
+from forgediag.model import Checkpoint, Forge, Fork, Gap, GapKind, Known, Listing, Module, Options
 from forgediag.sources import forge_answers as answers
 
 LARGEST_ANSWER = 16 * 1024 * 1024
@@ -166,7 +166,7 @@ def assemble(url: str, facts: Mapping[str, Known[Any]]) -> Known[Forge]:
     options = facts.get("options", unread)
     return Forge(
         url=url,
-        fork=options if isinstance(options, Gap) else fork_of(options.values.keys()),
+        fork=options if isinstance(options, Gap) else _fork(options),
         options=options,
         memory=facts.get("memory", unread),
         progress=progress,
@@ -174,6 +174,14 @@ def assemble(url: str, facts: Mapping[str, Known[Any]]) -> Known[Forge]:
         flags=facts.get("cmd-flags", unread),
         samplers=facts.get("samplers", unread),
     )
+
+
+def _fork(options: Options) -> Known[Fork]:
+    """The fork. A broken GET options lacks the options never set (seen on a real Forge), so absence tells nothing."""
+    fork = fork_of(options.values.keys())
+    if options.broken and fork == "other":
+        return Gap("which fork answers cannot be told while GET options is broken", "invalid", expected=True)
+    return fork
 
 
 def _listing(checkpoints: Known[tuple[Checkpoint, ...]], modules: Known[tuple[Module, ...]]) -> Known[Listing]:

@@ -74,3 +74,11 @@ def test_request_durations_fall_into_cumulative_buckets() -> None:
     requests = counts.read().requests["options"]
     assert requests.counts[:3] == (1, 2, 2)
     assert requests.count == 3
+
+
+def test_a_broken_answer_lacks_options_and_changes_nothing() -> None:
+    counts = TargetCounts(())
+    counts.options(options())
+    counts.options(Options({"CLIP_stop_at_last_layers": "two"}, ("CLIP_stop_at_last_layers",)))
+    counts.options(options())
+    assert counts.read().option_changes == 0

@@ -318,3 +318,9 @@ def test_a_whole_listing() -> None:
     forge = assemble(URL, json.loads("{}") | facts(sd_models=(), sd_modules=()))
     assert isinstance(forge, Forge)
     assert forge.listing == Listing((), ())
+
+
+def test_a_broken_answer_that_lacks_forges_options_tells_no_fork() -> None:
+    forge = assemble(URL, facts(options=Options({"CLIP_stop_at_last_layers": "two"}, ("CLIP_stop_at_last_layers",))))
+    assert isinstance(forge, Forge)
+    assert gap(forge.fork).expected
