@@ -68,4 +68,12 @@ JUDGED_METRICS: tuple[Metric, ...] = (
         "How much is wrong?",
         _findings,
     ),
+    Metric(
+        "forgediag_verdict",
+        "gauge",
+        "The worst severity among all findings: 0 ok, 1 unknown, 2 warning, 3 failure.",
+        (),
+        "Is all well?",
+        lambda report: [((), float(report.verdict))],
+    ),
 )

@@ -21,6 +21,12 @@ def _info(report: Report) -> Iterator[Sample]:
             yield (*labels, gpu.info.name, nvml.driver, shown), 1.0
 
 
+def _driver(report: Report) -> Iterator[Sample]:
+    nvml = report.snapshot.nvml
+    if isinstance(nvml, Nvml):
+        yield (nvml.driver, f"{nvml.cuda[0]}.{nvml.cuda[1]}" if nvml.cuda else "unknown"), 1.0
+
+
 def _static(*kinds: tuple[str | None, Callable[[GpuInfo], float | None]]) -> Samples:
     def samples(report: Report) -> Iterator[Sample]:
         for labels, gpu in each_gpu(report):
@@ -53,6 +59,14 @@ MACHINE_METRICS: tuple[Metric, ...] = (
         (*GPU_LABELS, "name", "driver", "compute_capability"),
         "Which cards are there?",
         _info,
+    ),
+    Metric(
+        "forge_gpu_driver_info",
+        "gauge",
+        "Version of the driver, and the newest CUDA it supports; always 1.",
+        ("driver", "cuda"),
+        "Can torch's CUDA work here?",
+        _driver,
     ),
     Metric(
         "forge_gpu_power_limit_watts",

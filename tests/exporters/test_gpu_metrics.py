@@ -108,3 +108,12 @@ def test_each_throttle_reason_is_a_series_of_its_own(samples: Samples) -> None:
     held = {labels[2]: value for labels, value in samples("forge_gpu_throttled", given).items()}
     assert {reason for reason, value in held.items() if value} == {"sw_power_cap", "hw_thermal_slowdown"}
     assert len(held) == 9
+
+
+@pytest.mark.parametrize(("cuda", "shown"), [((12, 4), "12.4"), (None, "unknown")])
+def test_the_driver_says_which_cuda_it_supports(samples: Samples, cuda: tuple[int, int] | None, shown: str) -> None:
+    given = report()
+    assert isinstance(given.snapshot.nvml, Nvml)
+    nvml = replace(given.snapshot.nvml, cuda=cuda)
+    found = samples("forge_gpu_driver_info", replace(given, snapshot=replace(given.snapshot, nvml=nvml)))
+    assert found == {("550.90", shown): 1.0}

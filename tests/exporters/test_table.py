@@ -17,10 +17,11 @@ from forgediag.model import (
     Gap,
     Report,
     Snapshot,
+    Tally,
     Target,
 )
 from forgediag.testing.facts import FORGE, PROCESS, VAE, options, vae_file
-from forgediag.testing.reports import report, with_target
+from forgediag.testing.reports import JOB_BOUNDS, distribution, report, with_target
 from forgediag_exporters.metric import Metric
 from forgediag_exporters.metrics import METRICS
 
@@ -115,6 +116,16 @@ def test_a_report_has_as_many_series_as_nvitop_exporter_or_more() -> None:
     assert series(report(64)) >= 112 + 63 * 42
 
 
+def test_it_has_as_many_also_where_no_forge_is_to_be_seen() -> None:
+    def alone(gpus: int) -> Report:
+        given = with_target(report(gpus), forge=GAP, process=GAP, install=GAP, files=GAP, gpu=GAP)
+        tally = Tally(job_seconds=distribution(JOB_BOUNDS, 0.0, 0))
+        return replace(given, advice={}, snapshot=replace(given.snapshot, tallies={"forge": tally}))
+
+    assert series(alone(1)) >= 112
+    assert series(alone(2)) - series(alone(1)) >= 42
+
+
 def test_no_label_holds_a_path_a_prompt_or_a_secret() -> None:
     secret = "hunter2"
     given = with_target(
@@ -136,7 +147,13 @@ def test_only_forges_and_sources_stand_for_themselves_when_nothing_is_known(samp
     target = Target("forge", GAP, GAP, GAP, GAP, GAP)
     nothing = Report(Snapshot(7.0, (target,), GAP, GAP), (), (), {"forge": GAP})
     known = {metric.name for metric in METRICS if list(metric.samples(nothing))}
-    assert known == {"forge_up", "forge_findings", "forgediag_build_info", "forgediag_snapshot_timestamp_seconds"}
+    assert known == {
+        "forge_up",
+        "forge_findings",
+        "forgediag_verdict",
+        "forgediag_build_info",
+        "forgediag_snapshot_timestamp_seconds",
+    }
     assert samples("forge_up", nothing) == {("forge",): 0.0}
 
 
