@@ -172,7 +172,7 @@ def test_sighup_rereads_the_configuration_and_a_bad_one_changes_nothing(start: S
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("html", {}, "web page, not JSON"),
-    ("half", {}, "broke off its answer to progress"),
+    ("half_json", {}, "not whole JSON"),
     ("huge", {}, "more than 16 MB"),
     ("drip", {}, "no whole answer to progress within 1 s"),
     ("hang", {}, "no whole answer to progress within 1 s"),
