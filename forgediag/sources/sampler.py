@@ -44,6 +44,8 @@ SLICE = 0.05
 RETRY, RETRY_MISSING, RETRY_FAILING = 5.0, 60.0, 30.0
 """Seconds until NVML is initialised again: the driver has gone; there never was one; a GPU fails and no job runs."""
 
+UNREAD = Gap("NVML is not read yet", "starting")
+
 
 class Sampler:
     """Samples NVML in a thread of its own. `snapshot`, `stuck` and `lag` are cheap, block for nothing, from any thread.
@@ -75,24 +77,22 @@ class Sampler:
         """
         self._library, self._clock, self._hardware = library, clock, hardware
         self._idle, self._busy, self._beat = 1 / idle_hz, 1 / busy_hz, max(BEAT, 1 / idle_hz)
-        self._windows = tuple(windows)
-        self._lock, self._wake = threading.Lock(), threading.Lock()
+        self._windows, self._lock, self._wake = tuple(windows), threading.Lock(), threading.Lock()
         self._wake.acquire()
         self._thread = threading.Thread(target=self._run, name="nvml-sampler", daemon=True)
         self._stopping = self._job = self._worked = False
         self._job_gpus: frozenset[str] | None = None
         self._driver: Driver | None = None
-        self._known: Known[tuple[str, tuple[int, int] | None]] = Gap("NVML is not read yet", "starting")
+        self._known: Known[tuple[str, tuple[int, int] | None]] = UNREAD
         self._cards: tuple[Card, ...] = ()
         self._peaks: dict[str, Peaks] = {}
         self._infos: dict[int, GpuInfo] = {}
         self._chores: deque[Callable[[], object]] = deque()
-        self._beats = 0
+        self._beats = self.samples = 0
         self._next_open = self._next_idle = self._next_beat = clock()
         self._next_fast: float | None = None
         self._due: float | None = None
         self._lag: float | None = None
-        self.samples = 0
 
     # -- from any thread -------------------------------------------------------------------------------------------
 
