@@ -20,11 +20,14 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Paces:
-    """Seconds between two reads of each source; the `busy` ones apply while a job runs."""
+    """Seconds between two reads of each source; the `busy` ones apply while a job runs.
 
-    progress: float = 1.0
+    A generation shorter than `progress` is not missed: the next answer still tells how it ended.
+    """
+
+    progress: float = 2.0
     progress_busy: float = 0.25
-    memory: float = 5.0
+    memory: float = 10.0
     memory_busy: float = 2.0
     options: float = 10.0
     models: float = 60.0

@@ -7,10 +7,9 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from forgediag.advise import Adviser
 from forgediag.check import Check, run_checks
 from forgediag.config import Config, state_dir
 from forgediag.model import (
@@ -62,8 +61,8 @@ class GpuSource(Protocol):
         """End sampling, soon."""
         ...
 
-    def job_running(self, running: bool) -> None:  # noqa: FBT001 - a state
-        """A generation began or ended."""
+    def job_running(self, running: bool, gpus: Collection[str] | None = None) -> None:  # noqa: FBT001 - a state
+        """A generation began or ended, on these GPUs (UUIDs); None means that any may be its."""
         ...
 
     def snapshot(self) -> Known[Nvml]:
@@ -75,6 +74,8 @@ class Watch:
     """One target: its Forge polled, and what this machine knows of it."""
 
     def __init__(self, poll: ForgePoll, local: LocalFacts) -> None:
+        from forgediag.advise import Adviser  # noqa: PLC0415 - the planner takes 1.7 MiB, and only a Forge needs it
+
         self.poll = poll
         self.local = local
         self.adviser = Adviser()
@@ -137,10 +138,16 @@ class Daemon:
 
         def on_job(running: bool) -> None:  # noqa: FBT001 - ForgePoll's signature
             (self._busy.add if running else self._busy.discard)(target.name)
-            self._gpus.job_running(bool(self._busy))
+            self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
         poll = ForgePoll(target, config.pace, on_job=on_job, clock=self._clock, wall=self._wall)
         return Watch(poll, LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall))
+
+    def _busy_gpus(self) -> frozenset[str] | None:
+        """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
+        targets = self._report.snapshot.targets if self._report else ()
+        gpus = {target.name: target.gpu.info.uuid for target in targets if not isinstance(target.gpu, Gap)}
+        return frozenset(gpus[name] for name in self._busy) if self._busy <= gpus.keys() else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""

@@ -6,6 +6,7 @@ import ntpath
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psutil
@@ -43,7 +44,7 @@ def is_local(url: str) -> bool:
 
 
 class ProcessFinder:
-    """Finds one target's Forge process and then only reads it; looks again when it has gone.
+    """Finds one target's Forge process and then only reads its memory; looks again when it has gone.
 
     `find()` walks the system's sockets or processes (tens of ms): call it off the event loop. `read()` is cheap.
     """
@@ -51,27 +52,37 @@ class ProcessFinder:
     def __init__(self, url: str) -> None:
         self._url = url
         self._process: psutil.Process | None = None
+        self._facts: Known[Process] = Gap("the Forge process was not looked for yet", "starting", expected=True)
 
     def find(self) -> None:
-        """Look for the process behind the URL's port, else the only one started as Forge is."""
-        if is_local(self._url) and (self._process is None or not _alive(self._process)):
+        """Look for the process behind the URL's port, and note what does not change while it runs."""
+        if not is_local(self._url):
+            self._facts = Gap(
+                "Forge runs on another machine: its process is not visible here", "unsupported", expected=True
+            )
+        elif self._process is None or not _alive(self._process):
             port = urlsplit(self._url).port
             self._process = _listener(port) if port else None
+            self._facts = _facts(self._process) if self._process else self._missing()
+
+    def _missing(self) -> Gap:
+        return Gap(f"no process of this machine serves {self._url}: not started, or in a container", "missing")
 
     def read(self) -> Known[Process]:
         """The process as it is now, or why it is not known."""
-        if not is_local(self._url):
-            return Gap("Forge runs on another machine: its process is not visible here", "unsupported", expected=True)
-        if self._process is None:
-            return Gap(f"no process of this machine serves {self._url}: not started, or in a container", "missing")
+        if self._process is None or isinstance(self._facts, Gap):
+            return self._facts
         try:
-            with self._process.oneshot():
-                return _facts(self._process)
+            return replace(self._facts, resident=self._process.memory_info().rss)
         except psutil.NoSuchProcess:
-            self._process = None
-            return Gap("the Forge process has ended", "lost")
+            self._process, self._facts = None, Gap("the Forge process has ended", "lost")
+            return self._facts
         except psutil.Error as error:
-            return Gap(f"the Forge process cannot be read: {error}; run forgediag as the same user", "failed")
+            return _refused(error)
+
+
+def _refused(error: psutil.Error) -> Gap:
+    return Gap(f"the Forge process cannot be read: {error}; run forgediag as the same user", "failed")
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -123,18 +134,20 @@ def _arguments(process: psutil.Process) -> list[str]:
         return []
 
 
-def _facts(process: psutil.Process) -> Process:
+def _facts(process: psutil.Process) -> Known[Process]:
     arguments = _arguments(process)
-    directory = _directory(process, arguments)
-    return Process(
-        pid=process.pid,
-        resident=process.memory_info().rss,
-        started=process.create_time(),
-        directory=directory,
-        visible_devices=_visible_devices(process),
-        device_flag=_flag(arguments, "--gpu-device-id"),
-        executable=arguments[0] if arguments else None,
-    )
+    try:
+        return Process(
+            pid=process.pid,
+            resident=process.memory_info().rss,
+            started=process.create_time(),
+            directory=_directory(process, arguments),
+            visible_devices=_visible_devices(process),
+            device_flag=_flag(arguments, "--gpu-device-id"),
+            executable=arguments[0] if arguments else None,
+        )
+    except psutil.Error as error:
+        return _refused(error)
 
 
 def _directory(process: psutil.Process, arguments: Sequence[str]) -> str:

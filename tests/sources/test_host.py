@@ -133,12 +133,11 @@ def test_a_process_of_another_user_is_a_gap_with_a_way_out(tmp_path: Path, monke
         raise psutil.AccessDenied(process.pid)
 
     with listening(tmp_path) as (_, port):
-        finder = ProcessFinder(f"http://127.0.0.1:{port}")
-        finder.find()
-        monkeypatch.setattr(psutil.Process, "create_time", refuse)
-        process = finder.read()
-        assert isinstance(process, Gap)
-        assert "same user" in process.reason
+        known, _ = found(f"http://127.0.0.1:{port}")
+        monkeypatch.setattr(psutil.Process, "memory_info", refuse)
+        for process in (known.read(), found(f"http://127.0.0.1:{port}")[1]):
+            assert isinstance(process, Gap)
+            assert "same user" in process.reason
 
 
 def test_what_a_process_hides_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +145,14 @@ def test_what_a_process_hides_is_left_out(tmp_path: Path, monkeypatch: pytest.Mo
         raise psutil.AccessDenied(process.pid)
 
     with listening(tmp_path) as (_, port):
-        finder = ProcessFinder(f"http://127.0.0.1:{port}")
-        finder.find()
-        for hidden in ("cwd", "environ", "cmdline"):
+        for hidden in ("cwd", "environ"):
             monkeypatch.setattr(psutil.Process, hidden, refuse)
-        process = finder.read()
+        process = found(f"http://127.0.0.1:{port}")[1]
         assert isinstance(process, Process)
-        assert (process.directory, process.visible_devices, process.device_flag) == ("", None, None)
+        assert (process.directory, process.visible_devices) == ("", None)
+
+
+def test_a_process_not_looked_for_yet_is_no_finding() -> None:
+    process = ProcessFinder("http://127.0.0.1:1").read()
+    assert isinstance(process, Gap)
+    assert process.expected
