@@ -199,8 +199,6 @@ class Stages:
 
 def part_twins(profile: Profile, indexes: frozenset[int]) -> Profile:
     """The profile after a split that left the shared embedding on both devices: wrapper and embedding are two now."""
-    if not indexes:
-        return profile
     layers = tuple(
         replace(layer, weight=layer.shadow, tensors=(int(layer.shadow),)) if i in indexes else layer
         for i, layer in enumerate(profile.layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from forgediag.forge.families import UNET
 from forgediag.model import MB, Fork
 from forgediag.plan.predict import Plan
 from forgediag.plan.request import Request, Settings
@@ -74,10 +75,7 @@ def _swap(plan: Plan) -> str:
 
 
 def _decode(plan: Plan) -> str:
-    moved = [peak for peak in plan.peaks if peak.phase == "vae_decode"]
-    if not moved:
-        return ""
-    peak = moved[-1]
+    peak = [peak for peak in plan.peaks if peak.phase == "vae_decode"][-1]
     text = f"The VAE decode is the largest need: {peak.needed / MB:.0f} MB, of {peak.free / MB:.0f} MB free then"
     return (
         f"{text}; Forge itself asks for {peak.estimate / MB:.0f} MB and moves the model out for the decode below that."
@@ -85,9 +83,7 @@ def _decode(plan: Plan) -> str:
 
 
 def _cliff(request: Request, best: Judged) -> str:
-    unet = best.plan.components.parts.get("KModel")
-    if unet is None:
-        return ""
+    unet = best.plan.components.parts[UNET]
     cliff = request.card.free_mb - unet.stages.used.size / MB
     if cliff <= 0:
         return ""
