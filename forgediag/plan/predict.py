@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forgediag.forge import activations, dtypes
 from forgediag.forge.components import Component, Components, LoadError, build
@@ -59,7 +59,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will happen. `steps` are Forge's own view, its lines included; `peaks` and `seconds` are ours."""
+    """What will happen. `steps` are Forge's own view, its lines included; `peaks` and `seconds` are ours.
+
+    Peaks and seconds go on to a second image even where one was asked for: it is what every further image takes.
+    """
 
     request: Request
     components: Components
@@ -69,7 +72,6 @@ class Plan:
     speed: Speed | None
     unet_swap: float
     pinned: float
-    ram_peak: float
 
     @property
     def error(self) -> LoadError | None:
@@ -89,6 +91,13 @@ class Plan:
         """
         ram = self.request.ram_mb
         return ram is None or self.pinned <= ram / 2 * MB
+
+    @property
+    def ram_peak(self) -> float:
+        """Host memory at its worst, an upper bound in bytes: the files as read, and every part as built from them."""
+        headers = (self.request.checkpoint, *self.request.modules)
+        files = sum(tensor.nbytes for header in headers for tensor in header.tensors.values())
+        return HOST_BASE_MB * MB + files + sum(part.require for part in self.components.parts.values())
 
     @property
     def fits(self) -> bool:
@@ -132,11 +141,12 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     prepared = prepared or prepare(request)
     base = prepared.components.detection.base
     if base is None:
-        return Plan(request, prepared.components, (), (), (), None, 0, 0, 0)
+        return Plan(request, prepared.components, (), (), (), None, 0, 0)
     speed = speed or speed_of(request, base)
     work = request.picture.workload(base)
     steps = _run(request, prepared, work, lines=True)
-    return judge(request, prepared, base, speed, simulated(request, prepared), steps)
+    onward = replace(request, picture=replace(request.picture, images=max(2, request.picture.images)))
+    return judge(request, prepared, base, speed, simulated(onward, prepared), steps)
 
 
 def speed_of(request: Request, base: Base) -> Speed:
@@ -158,7 +168,7 @@ def judge(
     for load in (load for step in real for load in step.loads):
         pinned[load.target] = max(pinned.get(load.target, 0), load.swap if swap.shared else 0)
     total = sum(pinned.values())
-    return Plan(request, made, tuple(lines), peaks, seconds, speed, swapped, total, _ram(request, made))
+    return Plan(request, made, tuple(lines), peaks, seconds, speed, swapped, total)
 
 
 def simulated(request: Request, prepared: Prepared) -> list[Step]:
@@ -244,14 +254,8 @@ def _sampling(request: Request, made: Components, base: Base, step: Step) -> flo
     images, _ = forward_images(base, request, step.size, element, step.free)
     largest = 0.0
     if step.swapped:
-        largest = max(layer.weight for layer in unet.stages.used.layers) * element / max(0.5, _bytes_each(unet))
+        largest = unet.stages.used.largest * element / max(0.5, _bytes_each(unet))
     return activations.sampling(base, step.size, images, element, largest)
-
-
-def _ram(request: Request, made: Components) -> float:
-    """Host memory at its worst, an upper bound in bytes: the files as read, and every part as built from them."""
-    files = sum(t.nbytes for header in (request.checkpoint, *request.modules) for t in header.tensors.values())
-    return HOST_BASE_MB * MB + files + sum(part.stages.fresh.size for part in made.parts.values())
 
 
 def _seconds(

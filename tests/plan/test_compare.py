@@ -54,3 +54,9 @@ def test_a_missing_unet_has_no_size() -> None:
 def test_a_lora_has_nothing_to_compare() -> None:
     lora = Header("safetensors", {"a.lora_up.weight": header("sd15").tensors["model.diffusion_model.out.0.weight"]})
     assert compare(Request(lora, (), Card(8000))) == ()
+
+
+def test_a_quantised_file_is_compared_with_other_files_only() -> None:
+    rows = compare(Request(header("flux:gguf-Q8_0"), MODULES, Card(11_264)))
+    assert all(row.storage.startswith("gguf:") for row in rows)
+    assert len(compare(Request(header("flux:nf4"), MODULES, Card(11_264)))) == 1
