@@ -35,7 +35,7 @@ def document(plan: Plan, files: Mapping[str, str] | None = None) -> dict[str, An
         "family": plan.components.detection.family,
         "loads_ok": error is None,
         "error": error and {"type": error.type, "message": error.message, "cause": error.cause},
-        "warnings": list(plan.components.warnings),
+        "warnings": [*plan.components.warnings, *plan.doubts],
         "components": components,
         "steps": [_step(step) for step in plan.steps],
         "peak_mb": _rounded(phase_peaks(plan.peaks)),

@@ -62,6 +62,7 @@ class Plan:
     """What will happen. `steps` are Forge's own view, its lines included; `peaks` and `seconds` are ours.
 
     Peaks and seconds go on to a second image even where one was asked for: it is what every further image takes.
+    `doubts` name the steps where the allocator's overhead makes Forge unload something else than its lines say here.
     """
 
     request: Request
@@ -72,6 +73,7 @@ class Plan:
     speed: Speed | None
     unet_swap: float
     pinned: float
+    doubts: tuple[str, ...] = ()
 
     @property
     def error(self) -> LoadError | None:
@@ -146,7 +148,18 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     work = request.picture.workload(base)
     steps = _run(request, prepared, work, lines=True)
     onward = replace(request, picture=replace(request.picture, images=max(2, request.picture.images)))
-    return judge(request, prepared, base, speed, simulated(onward, prepared), steps)
+    real = simulated(onward, prepared)
+    return replace(judge(request, prepared, base, speed, real, steps), doubts=_doubts(steps, real))
+
+
+def _doubts(steps: Sequence[Step], real: Sequence[Step]) -> tuple[str, ...]:
+    """Steps whose unloads hang on the allocator's overhead, which Forge's own arithmetic does not know."""
+    return tuple(
+        f"{step.phase} of image {step.image}: on a real card Forge will unload "
+        f"{', '.join(there.unloads) or 'nothing'}, because torch's allocator takes more than the weights"
+        for step, there in zip(steps, real, strict=False)
+        if step.unloads != there.unloads
+    )
 
 
 def speed_of(request: Request, base: Base) -> Speed:

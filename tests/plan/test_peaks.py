@@ -73,3 +73,12 @@ def test_the_card_is_never_fuller_than_full() -> None:
 def test_host_memory_holds_the_files_and_what_is_built_from_them() -> None:
     made = plan(Request(SDXL, (), Card(8000)))
     assert made.ram_peak > 2 * 6_900_000_000
+
+
+def test_a_step_that_hangs_on_the_allocators_overhead_is_told() -> None:
+    # SDXL takes 102 MB more than its weights: just enough for Forge to move it out for the decode.
+    assert plan(Request(SDXL, (), Card(8000), Settings(1024))).doubts == ()
+    close = plan(Request(SDXL, (), Card(4897.1 + 4563.4 + 60), Settings(1024)))
+    assert len(close.doubts) == 1
+    assert close.doubts[0].startswith("vae_decode of image 1: on a real card Forge will unload ")
+    assert "KModel" in close.doubts[0]

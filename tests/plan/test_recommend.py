@@ -112,6 +112,11 @@ def test_sd15_has_no_preset_option() -> None:
     assert advice(Request(header("sd15"), (), Card(3072))).also_set == {}
 
 
+def test_a_narrow_slot_is_named_where_it_costs() -> None:
+    narrow = replace(FLUX, card=replace(FLUX.card, pcie_generation=4, pcie_width=4))
+    assert any("only 4 PCIe lanes" in reason for reason in advice(narrow).because)
+
+
 def test_storing_in_fp8_is_suggested_where_it_saves_time() -> None:
     full = Request(
         header("flux"), FLUX.modules, Card(15_360, name="RTX 4080", pcie_generation=3, pcie_width=8), ram_mb=65_536

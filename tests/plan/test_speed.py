@@ -58,6 +58,12 @@ def test_moving_and_decoding_are_taken_from_jobs_that_show_them() -> None:
     assert (speed.load, speed.unload, speed.decode) == (2e9, 1e9, 0.5)
 
 
+def test_jobs_of_another_size_calibrate_but_do_not_measure() -> None:
+    seen = [Observation(SIZE, 2, 1.0)] * 3
+    assert calibrated(PRIOR, seen, SIZE).confidence == "measured"
+    assert calibrated(PRIOR, seen, (512, 512)).confidence == "calibrated"
+
+
 def test_small_loads_tell_nothing() -> None:
     speed = calibrated(PRIOR, [Observation(SIZE, 2, 1.0, loaded=1e6, load_seconds=2)])
     assert speed.load == PRIOR.load
