@@ -109,6 +109,12 @@ def test_the_gguf_type_is_named() -> None:
     assert made("flux:gguf-Q8_0", FLUX).parts[UNET].storage == "gguf:Q8_0"
 
 
+def test_text_encoders_are_named_by_what_t5_is_stored_in() -> None:
+    for module, storage in (("t5:fp8", "float8_e4m3fn"), ("t5", "float16"), ("t5:gguf-Q8_0", "gguf:Q8_0")):
+        assert made("flux:fp8", ("ae:bf16", "clip_l", module)).parts[TEXT_ENCODER].storage == storage
+    assert made("sdxl").parts[TEXT_ENCODER].storage == "float16"
+
+
 def test_the_vae_follows_the_card() -> None:
     assert mb(made("flux:fp8", FLUX), VAE) == 159.87
     assert mb(made("sdxl"), VAE) == 159.56
