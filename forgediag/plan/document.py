@@ -8,7 +8,8 @@ from typing import Any
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
 from forgediag.forge.memory import Load, Step
 from forgediag.model import MB
-from forgediag.plan.predict import Plan, device_peaks, phase_peaks
+from forgediag.plan.peaks import device_peaks, phase_peaks
+from forgediag.plan.predict import Plan
 
 SCHEMA = "forgediag.plan/1"
 

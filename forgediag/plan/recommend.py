@@ -9,7 +9,8 @@ from typing import Literal
 from forgediag.forge.families import UNET, Base
 from forgediag.forge.memory import Step
 from forgediag.model import MB, Advice, CurvePoint, Expected, Fork, Gap, Known, Setting
-from forgediag.plan.predict import Plan, Prepared, judge, plan, prepare, simulated, speed_of
+from forgediag.plan.peaks import Prepared
+from forgediag.plan.predict import Plan, judge, plan, prepare, simulated, speed_of
 from forgediag.plan.reasons import reasons
 from forgediag.plan.request import Request, Settings
 from forgediag.plan.speed import Speed

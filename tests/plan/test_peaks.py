@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forgediag.model import MB
 from forgediag.plan import Card, Picture, Request, Settings, plan
-from forgediag.plan.predict import device_peaks, forward_images, phase_peaks
+from forgediag.plan.peaks import device_peaks, forward_images, phase_peaks
 from forgediag.testing.headers import header
 
 SDXL = header("sdxl")
