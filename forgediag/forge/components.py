@@ -10,7 +10,7 @@ from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import TEXT_ENCODER, UNET, UNET_PREFIX, VAE, VAE_PREFIX, Base, Detection, Part, detect
 from forgediag.forge.layers import layer, modules, plain, total_elements
 from forgediag.forge.parts import Stages
-from forgediag.forge.text_encoders import TextParts, encoders_of, text_stages
+from forgediag.forge.text_encoders import TextParts, encoders_of, t5_storage, text_stages
 from forgediag.forge.unet import unet_stages
 from forgediag.model import Header, Tensor
 
@@ -79,7 +79,8 @@ def build(
     if not {"CLIP", "T5"} & set(absent):
         text = dtypes.text_encoder_type(moment)
         stages = text_stages(found.base, dicts.text, text)
-        parts[TEXT_ENCODER] = Component(TEXT_ENCODER, text, dtypes.FP32, total_elements(dicts.text.tensors()), stages)
+        label, params_ = _text_label(dicts.text.of("t5xxl"), text), total_elements(dicts.text.tensors())
+        parts[TEXT_ENCODER] = Component(TEXT_ENCODER, label, dtypes.FP32, params_, stages)
     if "model" not in absent:
         stages = unet_stages(found.base, dicts.unet, kept, computation)
         parts[UNET] = Component(UNET, _label(dicts.unet, kept), computation, params, stages)
@@ -161,6 +162,11 @@ def _label(unet: Mapping[str, Tensor], kept: str) -> str:
     for tensor in unet.values():
         held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.nbytes
     return "gguf:" + max(held, key=held.__getitem__).removeprefix("GGUF:")
+
+
+def _text_label(t5: Mapping[str, Tensor], text: str) -> str:
+    """The type most bytes of the encoders are stored in: T5's own when it is quantised or fp8."""
+    return _label(t5, t5_storage(t5, text)) if t5 else text
 
 
 def _unreadable(unet: Mapping[str, Tensor]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 
 from forgediag.forge.dtypes import FP4, GGUF, GGUF_BAKED, GGUF_QUANTS, NF4, SIZE, elements
 from forgediag.forge.parts import Layer
@@ -52,7 +51,6 @@ _CHILDREN: Mapping[str, str] = {
 _RANK = {(parent, token): i for parent, tokens in _CHILDREN.items() for i, token in enumerate(tokens.split())}
 
 
-@lru_cache(maxsize=8192)
 def _place(path: str) -> tuple[tuple[int, str], ...]:
     """A sort key that puts module paths in definition order; what no class defines comes last, by name."""
     key: list[tuple[int, str]] = []

@@ -85,13 +85,16 @@ class Profile:
     """The layers of a part in one state of use, and in bytes what lies outside every layer.
 
     `loose` are parameters the split neither counts nor moves, `buffers` and `late` buffers no number shows; `late` ones
-    (the noise schedule) are not created where the weights are.
+    (the noise schedule) are not created where the weights are. `size` is what Forge prints as "Model Require" of an
+    unloaded part, `largest` its largest weight.
     """
 
     layers: tuple[Layer, ...]
     loose: tuple[int, ...] = ()
     buffers: tuple[int, ...] = ()
     late: tuple[int, ...] = ()
+    size: float = field(init=False)
+    largest: float = field(init=False)
     _held: dict[tuple[bytes, bytes, Charge], tuple[float, int]] = field(
         default_factory=dict[tuple[bytes, bytes, Charge], tuple[float, int]]
     )
@@ -99,10 +102,9 @@ class Profile:
     _order: tuple[list[int], list[float]] | None = None
     _full: tuple[list[int], list[float]] | None = None
 
-    @property
-    def size(self) -> float:
-        """Bytes as Forge counts them for the whole part: what it prints as "Model Require" of an unloaded part."""
-        return sum(layer.weight + layer.extra for layer in self.layers) + sum(self.loose)
+    def __post_init__(self) -> None:
+        self.size = sum(layer.weight + layer.extra for layer in self.layers) + sum(self.loose)
+        self.largest = max((layer.weight for layer in self.layers), default=0)
 
     def held(self, weights: bytes, extras: bytes, charge: Charge) -> tuple[float, int]:
         """(bytes as Forge counts them, device memory taken) of the layers whose mask is set."""
@@ -199,8 +201,6 @@ class Stages:
 
 def part_twins(profile: Profile, indexes: frozenset[int]) -> Profile:
     """The profile after a split that left the shared embedding on both devices: wrapper and embedding are two now."""
-    if not indexes:
-        return profile
     layers = tuple(
         replace(layer, weight=layer.shadow, tensors=(int(layer.shadow),)) if i in indexes else layer
         for i, layer in enumerate(profile.layers)

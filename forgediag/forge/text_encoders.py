@@ -211,9 +211,14 @@ def _clip_layers(name: str, tensors: StateDict, storage: str) -> list[Life]:
     return layers
 
 
-def _t5_layers(tensors: StateDict, storage: str, *, used: bool) -> list[Life]:
+def t5_storage(tensors: Mapping[str, Tensor], storage: str) -> str:
+    """T5's storage type: that of a quantised or fp8 file, else the encoders' (backend/loader.py)."""
     stored = dtypes.stored_type(tensors)
-    kept = stored if stored in dtypes.QUANTISED or stored in {dtypes.E4M3, dtypes.E5M2} else storage
+    return stored if stored in dtypes.QUANTISED or stored in {dtypes.E4M3, dtypes.E5M2} else storage
+
+
+def _t5_layers(tensors: StateDict, storage: str, *, used: bool) -> list[Life]:
+    kept = t5_storage(tensors, storage)
     layers: list[Life] = []
     for path, leaves in modules(tensors).items():
         if not path.startswith(("encoder.", "shared")) or path.endswith("embed_tokens"):

@@ -2,7 +2,8 @@
 
 from forgediag.plan.compare import Variant, compare
 from forgediag.plan.document import document
-from forgediag.plan.predict import Peak, Plan, Prepared, plan, prepare
+from forgediag.plan.peaks import Peak, Prepared, device_peaks, phase_peaks
+from forgediag.plan.predict import Plan, plan, prepare
 from forgediag.plan.recommend import recommend
 from forgediag.plan.request import Card, Picture, RefusedError, Request, Settings, flags_of
 from forgediag.plan.speed import Observation, Speed, calibrated, estimated, from_console
@@ -21,10 +22,12 @@ __all__ = [
     "Variant",
     "calibrated",
     "compare",
+    "device_peaks",
     "document",
     "estimated",
     "flags_of",
     "from_console",
+    "phase_peaks",
     "plan",
     "prepare",
     "recommend",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from forgediag.forge.dtypes import elements
+from forgediag.forge.dtypes import FP4, NF4, QUANTISED, elements, stored_type
 from forgediag.forge.families import UNET, UNET_PREFIX, detect
 from forgediag.formats.gguf import BLOCKS
 from forgediag.model import MB, Advice, Fork, Gap, Header, Tensor
@@ -32,16 +32,22 @@ class Variant:
 def compare(request: Request, *, speed: Speed | None = None, fork: Fork = "forge") -> tuple[Variant, ...]:
     """The model as it is, then in every type it could have, each with its own best settings. Empty if not a model.
 
+    Forge can store a plain file in fp8 or nf4, a quantised one only as it is; GGUF types are other files. A 4-bit
+    file does not tell the shapes the others would have.
+
     Raises:
         RefusedError: the request itself cannot be planned.
     """
     found = detect(request.checkpoint)
     if found.base is None:
         return ()
-    options = ["float8_e4m3fn"] if found.base.startswith("sd") else ["float8_e4m3fn", "nf4"]
-    requests = [("", request)] + [(name, replace(request, storage=name)) for name in options]
-    if not found.base.startswith(("sd15", "sd2", "sdxl")):
-        prefix = "" if found.bare else UNET_PREFIX
+    prefix = "" if found.bare else UNET_PREFIX
+    stored = stored_type({name: t for name, t in request.checkpoint.tensors.items() if name.startswith(prefix)})
+    requests = [("", request)]
+    if stored not in QUANTISED:
+        options = ["float8_e4m3fn"] if found.base.startswith("sd") else ["float8_e4m3fn", "nf4"]
+        requests += [(name, replace(request, storage=name)) for name in options]
+    if not found.base.startswith(("sd15", "sd2", "sdxl")) and stored not in {NF4, FP4}:
         requests += [
             (f"gguf:{kind}", replace(request, checkpoint=requantised(request.checkpoint, kind, prefix), storage=None))
             for kind in GGUF_TYPES

@@ -8,7 +8,8 @@ from typing import Any
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
 from forgediag.forge.memory import Load, Step
 from forgediag.model import MB
-from forgediag.plan.predict import Plan, device_peaks, phase_peaks
+from forgediag.plan.peaks import device_peaks, phase_peaks
+from forgediag.plan.predict import Plan
 
 SCHEMA = "forgediag.plan/1"
 
@@ -35,7 +36,7 @@ def document(plan: Plan, files: Mapping[str, str] | None = None) -> dict[str, An
         "family": plan.components.detection.family,
         "loads_ok": error is None,
         "error": error and {"type": error.type, "message": error.message, "cause": error.cause},
-        "warnings": list(plan.components.warnings),
+        "warnings": [*plan.components.warnings, *plan.doubts],
         "components": components,
         "steps": [_step(step) for step in plan.steps],
         "peak_mb": _rounded(phase_peaks(plan.peaks)),

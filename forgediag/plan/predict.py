@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from forgediag.forge import activations, dtypes
-from forgediag.forge.components import Component, Components, LoadError, build
-from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Part
-from forgediag.forge.memory import Room, Rules, Step, Workload, rules, run, start, unet_estimate
-from forgediag.forge.memory.run import Phase
+from forgediag.forge import dtypes
+from forgediag.forge.components import Components, LoadError, build
+from forgediag.forge.families import UNET, Base
+from forgediag.forge.memory import Room, Step, Workload, rules, run, start
 from forgediag.forge.parts import exact, segmented
-from forgediag.forge.text_encoders import encoders_of
 from forgediag.model import MB
+from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of
 from forgediag.plan.request import Request, checked
 from forgediag.plan.speed import Speed, estimated
 
@@ -27,39 +26,12 @@ HOST_BASE_MB = 3072.0
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """The part of a plan no memory option changes: parts and rules. Share it between plans that differ in settings."""
-
-    components: Components
-    rules: Rules
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """One phase of one image at its worst. Bytes.
-
-    `needed` is what it takes beside the weights, `free` what was free then, `allocated` torch's peak. `bound` tells a
-    number that is the most it can be (Async), and `tiled` a decode that Forge does in tiles.
-    """
-
-    phase: Phase
-    image: int
-    needed: float
-    free: float
-    allocated: float
-    estimate: float
-    bound: bool = False
-    tiled: bool = False
-
-    @property
-    def fits(self) -> bool:
-        """Whether the phase ends without running out of memory."""
-        return self.free >= self.needed
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What will happen. `steps` are Forge's own view, its lines included; `peaks` and `seconds` are ours."""
+    """What will happen. `steps` are Forge's own view, its lines included; `peaks` and `seconds` are ours.
+
+    Peaks and seconds go on to a second image even where one was asked for: it is what every further image takes.
+    `doubts` name the steps where the allocator's overhead makes Forge unload something else than its lines say here.
+    """
 
     request: Request
     components: Components
@@ -69,7 +41,7 @@ class Plan:
     speed: Speed | None
     unet_swap: float
     pinned: float
-    ram_peak: float
+    doubts: tuple[str, ...] = ()
 
     @property
     def error(self) -> LoadError | None:
@@ -89,6 +61,13 @@ class Plan:
         """
         ram = self.request.ram_mb
         return ram is None or self.pinned <= ram / 2 * MB
+
+    @property
+    def ram_peak(self) -> float:
+        """Host memory at its worst, an upper bound in bytes: the files as read, and every part as built from them."""
+        headers = (self.request.checkpoint, *self.request.modules)
+        files = sum(tensor.nbytes for header in headers for tensor in header.tensors.values())
+        return HOST_BASE_MB * MB + files + sum(part.require for part in self.components.parts.values())
 
     @property
     def fits(self) -> bool:
@@ -132,11 +111,23 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     prepared = prepared or prepare(request)
     base = prepared.components.detection.base
     if base is None:
-        return Plan(request, prepared.components, (), (), (), None, 0, 0, 0)
+        return Plan(request, prepared.components, (), (), (), None, 0, 0)
     speed = speed or speed_of(request, base)
     work = request.picture.workload(base)
     steps = _run(request, prepared, work, lines=True)
-    return judge(request, prepared, base, speed, simulated(request, prepared), steps)
+    onward = replace(request, picture=replace(request.picture, images=max(2, request.picture.images)))
+    real = simulated(onward, prepared)
+    return replace(judge(request, prepared, base, speed, real, steps), doubts=_doubts(steps, real))
+
+
+def _doubts(steps: Sequence[Step], real: Sequence[Step]) -> tuple[str, ...]:
+    """Steps whose unloads hang on the allocator's overhead, which Forge's own arithmetic does not know."""
+    return tuple(
+        f"{step.phase} of image {step.image}: on a real card Forge will unload "
+        f"{', '.join(there.unloads) or 'nothing'}, because torch's allocator takes more than the weights"
+        for step, there in zip(steps, real, strict=False)
+        if step.unloads != there.unloads
+    )
 
 
 def speed_of(request: Request, base: Base) -> Speed:
@@ -151,14 +142,14 @@ def judge(
     """A plan from loads already simulated: swap method and location change peaks and seconds, not the loads."""
     made = prepared.components
     swap = request.settings.swap
-    peaks = tuple(_peak(request, prepared, base, step) for step in real)
+    peaks = tuple(peak_of(request, prepared, base, step) for step in real)
     seconds = _seconds(request, made, base, speed, real, peaks)
     swapped = max((step.swapped for step in real if step.phase == "sample"), default=0)
     pinned: dict[str, float] = {}
     for load in (load for step in real for load in step.loads):
         pinned[load.target] = max(pinned.get(load.target, 0), load.swap if swap.shared else 0)
     total = sum(pinned.values())
-    return Plan(request, made, tuple(lines), peaks, seconds, speed, swapped, total, _ram(request, made))
+    return Plan(request, made, tuple(lines), peaks, seconds, speed, swapped, total)
 
 
 def simulated(request: Request, prepared: Prepared) -> list[Step]:
@@ -180,78 +171,6 @@ def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -
         swap=request.settings.swap,
     )
     return run(manager, prepared.components.parts, work).steps
-
-
-def _peak(request: Request, prepared: Prepared, base: Base, step: Step) -> Peak:
-    made, batch = prepared.components, request.picture.batch
-    free, bound, tiled = step.free, False, False
-    if step.phase == "sample":
-        needed = _sampling(request, made, base, step)
-    elif step.phase == "text_encode":
-        needed = activations.text(encoders_of(base), batch)
-        if step.image == 1:
-            needed += activations.FIRST_KERNELS
-    else:
-        element = dtypes.SIZE[made.parts[VAE].storage]
-        images = activations.decode_images(batch, free, step.estimate)
-        if step.phase == "vae_decode":
-            needed, tiled = activations.decoding(step.size, images, element, free)
-        else:
-            needed = activations.encoding(step.size, images, element)
-    if request.settings.method == "Async" and step.swapped:
-        bound = True
-        needed += _in_flight(made, step)
-    if _part(step) in prepared.rules.on_cpu:
-        needed = 0
-    taken = step.taken + activations.BASE
-    return Peak(step.phase, step.image, needed, free, taken + needed, step.estimate, bound, tiled)
-
-
-def _part(step: Step) -> Part:
-    """The part a phase computes with."""
-    return TEXT_ENCODER if step.phase == "text_encode" else UNET if step.phase == "sample" else VAE
-
-
-def _in_flight(made: Components, step: Step) -> float:
-    part = made.parts[_part(step)]
-    return activations.in_flight(step.swapped, _bytes_each(part), dtypes.SIZE[part.computation])
-
-
-def _bytes_each(part: Component) -> float:
-    """Bytes an element of the part takes, on average."""
-    return max(0.25, part.stages.used.size / max(1, _elements(part)))
-
-
-def _elements(part: Component) -> float:
-    return part.parameters if not part.storage.startswith(("gguf", "nf4", "fp4")) else part.stages.used.size / 0.55
-
-
-def forward_images(base: Base, request: Request, size: tuple[int, int], element: int, free: float) -> tuple[int, int]:
-    """(images in one forward pass, passes in a step): CFG runs both conditions at once if Forge thinks they fit.
-
-    Forge dfdcbab, backend/sampling/sampling_function.py, calc_cond_uncond_batch.
-    """
-    picture = request.picture
-    if picture.scale(base) == 1:
-        return picture.batch, 1
-    estimate = unet_estimate(*size, picture.batch, element, split_attention=picture.split_attention)
-    return (2 * picture.batch, 1) if estimate < free else (picture.batch, 2)
-
-
-def _sampling(request: Request, made: Components, base: Base, step: Step) -> float:
-    unet = made.parts[UNET]
-    element = dtypes.SIZE[unet.computation]
-    images, _ = forward_images(base, request, step.size, element, step.free)
-    largest = 0.0
-    if step.swapped:
-        largest = max(layer.weight for layer in unet.stages.used.layers) * element / max(0.5, _bytes_each(unet))
-    return activations.sampling(base, step.size, images, element, largest)
-
-
-def _ram(request: Request, made: Components) -> float:
-    """Host memory at its worst, an upper bound in bytes: the files as read, and every part as built from them."""
-    files = sum(t.nbytes for header in (request.checkpoint, *request.modules) for t in header.tensors.values())
-    return HOST_BASE_MB * MB + files + sum(part.stages.fresh.size for part in made.parts.values())
 
 
 def _seconds(
@@ -278,25 +197,3 @@ def _step_seconds(request: Request, made: Components, base: Base, speed: Speed, 
         return moving + 0.1 + copied
     decode = speed.decoding(step.size, picture.batch, tiled=peak.tiled)
     return moving + copied + (decode if step.phase == "vae_decode" else decode * 0.6)
-
-
-def phase_peaks(peaks: Iterable[Peak]) -> Mapping[str, float]:
-    """Torch's allocated peak of each phase in bytes, the worst image."""
-    worst: dict[str, float] = {}
-    for peak in peaks:
-        worst[peak.phase] = max(worst.get(peak.phase, 0), peak.allocated)
-    return worst
-
-
-def device_peaks(request: Request, peaks: Iterable[Peak]) -> Mapping[str, float]:
-    """The card's used memory at each phase's peak in bytes: context, other programs, and the allocator's cache.
-
-    The cache kept beside what is allocated was 0.4 to 1.5 times the activations on a real card; the card's size
-    bounds it.
-    """
-    elsewhere = (request.card.total - request.card.free_mb) * MB
-    worst: dict[str, float] = {}
-    for peak in peaks:
-        used = elsewhere + peak.allocated + peak.needed * (0.6 if peak.phase == "vae_decode" else 1.0)
-        worst[peak.phase] = min(request.card.total * MB, max(worst.get(peak.phase, 0), used))
-    return worst

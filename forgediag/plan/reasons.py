@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from forgediag.forge.families import UNET
 from forgediag.model import MB, Fork
 from forgediag.plan.predict import Plan
 from forgediag.plan.request import Request, Settings
@@ -49,7 +50,7 @@ class Judged(Protocol):
 def reasons(request: Request, best: Judged, now: Judged, tried: Sequence[Judged], fork: Fork) -> tuple[str, ...]:
     """The reasons in order of weight: what it brings, what it costs, where the cliffs are, where the margin is from."""
     told = [_gain(best, now), _swap(best.plan), _decode(best.plan), _cliff(request, best)]
-    told += [_method(best, tried), _margin(best), _fork(fork)]
+    told += [_method(best, tried), _bus(request, best.plan), _margin(best), _fork(fork)]
     if not best.fits:
         told.insert(0, "No setting fits this picture on this card: this one misses by the least.")
     return tuple(reason for reason in told if reason)
@@ -74,10 +75,7 @@ def _swap(plan: Plan) -> str:
 
 
 def _decode(plan: Plan) -> str:
-    moved = [peak for peak in plan.peaks if peak.phase == "vae_decode"]
-    if not moved:
-        return ""
-    peak = moved[-1]
+    peak = [peak for peak in plan.peaks if peak.phase == "vae_decode"][-1]
     text = f"The VAE decode is the largest need: {peak.needed / MB:.0f} MB, of {peak.free / MB:.0f} MB free then"
     return (
         f"{text}; Forge itself asks for {peak.estimate / MB:.0f} MB and moves the model out for the decode below that."
@@ -85,9 +83,7 @@ def _decode(plan: Plan) -> str:
 
 
 def _cliff(request: Request, best: Judged) -> str:
-    unet = best.plan.components.parts.get("KModel")
-    if unet is None:
-        return ""
+    unet = best.plan.components.parts[UNET]
     cliff = request.card.free_mb - unet.stages.used.size / MB
     if cliff <= 0:
         return ""
@@ -102,6 +98,13 @@ def _method(best: Judged, tried: Sequence[Judged]) -> str:
     if any(not other.fits and other.settings.method == "Async" for other in tried):
         return "Async is not advised: its copies in flight have no bound, up to all swapped weights at once."
     return ""
+
+
+def _bus(request: Request, plan: Plan) -> str:
+    width = request.card.pcie_width
+    if not plan.unet_swap or width is None or width >= 8:
+        return ""
+    return f"The card has only {width} PCIe lanes: a swapped MB costs {16 // width} times what it does in a full slot."
 
 
 def _margin(best: Judged) -> str:

@@ -139,14 +139,8 @@ def flags_of(text: str) -> frozenset[str]:
     return frozenset(word.lstrip("-").replace("-", "_") for word in text.split() if word.startswith("--"))
 
 
-@dataclass(frozen=True, slots=True)
 class RefusedError(Exception):
     """A request that cannot be planned: one line for the user."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 def checked(request: Request) -> Request:

@@ -107,10 +107,14 @@ def estimated(
     )
 
 
-def calibrated(prior: Speed, seen: Sequence[Observation]) -> Speed:
-    """The prior with everything replaced that the observations tell. Three or more jobs count as measured."""
+def calibrated(prior: Speed, seen: Sequence[Observation], size: tuple[int, int] | None = None) -> Speed:
+    """The prior with everything replaced that the observations tell.
+
+    Three or more jobs, of the size asked for if one is given, count as measured, fewer as calibrated.
+    """
     if not seen:
         return prior
+    same = [o for o in seen if size is None or o.size == size]
     speed = _computing(prior, seen)
     copies: dict[bool, list[float]] = {True: [], False: []}
     for o in seen:
@@ -127,7 +131,7 @@ def calibrated(prior: Speed, seen: Sequence[Observation]) -> Speed:
         load=_middle(loads, speed.load),
         unload=_middle(unloads, speed.unload),
         decode=_middle(decodes, speed.decode),
-        confidence="measured" if len(seen) >= 3 else "calibrated",
+        confidence="measured" if len(same) >= 3 else "calibrated",
         jobs=len(seen),
     )
 

@@ -29,7 +29,8 @@ from forgediag.plan import (
     prepare,
     recommend,
 )
-from forgediag.plan.predict import Prepared, forward_images, judge, simulated
+from forgediag.plan.peaks import Prepared, forward_images
+from forgediag.plan.predict import judge, simulated
 from forgediag.testing.headers import header
 
 Case = dict[str, Any]
@@ -54,6 +55,11 @@ CALIBRATION = {
 }
 
 
+def size_of(case: Case) -> tuple[int, int]:
+    width, height = case["size"]
+    return width, height
+
+
 def request_of(case: Case) -> Request:
     checkpoint, modules = FILES[case["model"]]
     second = any(phase["phase"] == "sample#2" for phase in case["phases"])
@@ -62,7 +68,7 @@ def request_of(case: Case) -> Request:
         tuple(map(header, modules)),
         Card(case["free"], 81079, H100, (9, 0), 5, 16),
         Settings(case["inference"], case["method"], case["location"]),
-        Picture(*case["size"], case["batch"], images=2 if second else 1, cached_prompt=not case["encoded"]),
+        Picture(*size_of(case), case["batch"], images=2 if second else 1, cached_prompt=not case["encoded"]),
         storage="float8-e4m3fn" if "stored in fp8" in case["model"] else None,
     )
 
@@ -128,13 +134,13 @@ def act(manager: Fed, bodies: dict[str, Body], case: Case, phase: str) -> None:
             manager.load([Entry(bodies[TEXT_ENCODER])])
             bodies[TEXT_ENCODER].use()
     elif phase == "load_unet":
-        manager.load([Entry(bodies[UNET])], unet_estimate(*case["size"], case["batch"], 2))
+        manager.load([Entry(bodies[UNET])], unet_estimate(*size_of(case), case["batch"], 2))
     elif phase == "sample":
         bodies[UNET].use()
     elif phase == "vae_decode":
-        manager.load([Entry(bodies[VAE])], decode_estimate(*case["size"], 2))
+        manager.load([Entry(bodies[VAE])], decode_estimate(*size_of(case), 2))
     elif phase == "vae_encode":
-        manager.load([Entry(bodies[VAE])], encode_estimate(*case["size"], 2))
+        manager.load([Entry(bodies[VAE])], encode_estimate(*size_of(case), 2))
 
 
 def test_every_load_prints_what_forge_printed_given_the_free_memory_of_that_moment() -> None:
