@@ -56,7 +56,7 @@ class TargetConfig:
     auth_file: str | None = None
     directory: str | None = None
     gpu: str | None = None
-    timeout: float = 5.0
+    timeout: float = 4.0
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def credentials(self) -> tuple[str, str] | None:

@@ -89,7 +89,7 @@ class Watch:
             process=process,
             install=self.local.install,
             gpu=gpu_of(nvml, process, forge, self.poll.target.gpu, local=is_local(self.poll.url)),
-            files=self.local.files,
+            files=forge if isinstance(forge, Gap) else self.local.files,
         )
 
 

@@ -66,7 +66,8 @@ class ProcessFinder:
             self._facts = _facts(self._process) if self._process else self._missing()
 
     def _missing(self) -> Gap:
-        return Gap(f"no process of this machine serves {self._url}: not started, or in a container", "missing")
+        reason = f"no process of this machine serves {self._url}: not started, or in a container"
+        return Gap(reason, "missing", expected=True)
 
     def read(self) -> Known[Process]:
         """The process as it is now, or why it is not known."""

@@ -64,9 +64,7 @@ class LocalFacts:
         if isinstance(forge, Forge):
             elsewhere = not is_local(self._url) or isinstance(process, Gap)
             self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere)
-        else:
-            self.files = forge
-        self.meter.record(self.files, self._clock() - started, self._wall())
+            self.meter.record(self.files, self._clock() - started, self._wall())
 
     def _read_install(self, process: Known[Process]) -> Known[Install]:
         """Once for each start of Forge: an update needs a restart to take effect."""

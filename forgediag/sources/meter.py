@@ -48,7 +48,9 @@ class Meter:
         self._errors: Counter[GapKind] = Counter()
 
     def record(self, fact: object, seconds: float, at: float) -> None:
-        """Note one read: a Gap is a failure unless it was expected. `at` is in Unix seconds."""
+        """Note one read: a Gap is a failure unless it was expected or is only not read yet. `at` is in Unix seconds."""
+        if isinstance(fact, Gap) and fact.kind == "starting":
+            return
         self._duration = seconds
         self._success = not isinstance(fact, Gap) or fact.expected
         if self._success:

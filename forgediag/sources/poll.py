@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
@@ -101,6 +102,8 @@ class ForgePoll:
     async def _down(self, gap: Gap) -> None:
         """Forget what was known; try the next default address, and everything again at the pace of progress."""
         self._progress(gap)
+        if len(self._urls) > 1 and gap.kind == "refused":
+            gap = replace(gap, reason=f"nothing answers at {' or '.join(self._urls)}")
         if self._facts != (facts := {"progress": gap}):
             self._facts = facts
             self.changed.set()

@@ -33,6 +33,8 @@ class Action:
 FLUX_MODULES = ["ae.safetensors", "clip_l.safetensors", "t5xxl_fp8_e4m3fn.safetensors"]
 
 CYCLE: tuple[Action, ...] = (
+    Action(4, "die", "Forge is stopped for an update"),
+    Action(3, "restart", "and started again"),
     Action(2, "generate", "a small picture: SD 1.5 loads first", {"width": 512, "height": 512}),
     Action(9, "generate", "two pictures at once", {"width": 512, "height": 768, "batch_size": 2}),
     Action(13, "set", "SDXL is selected", {"sd_model_checkpoint": "sunrise-sdxl.safetensors"}),

@@ -94,7 +94,7 @@ def test_a_card_follows_its_forge_and_is_free_when_that_has_died() -> None:
 def test_the_day_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def act() -> None:
         async with SimulatedForge(clock=SystemClock(1000)) as forge:
-            await play(forge, CYCLE[:3])
+            await play(forge, CYCLE[2:5])
             await play(forge, [action for action in CYCLE if action.deed in {"fault", "heal"}])
 
     with caplog.at_level("INFO"):
