@@ -41,7 +41,7 @@ def _target(target: Target) -> Iterator[str]:
         step = f"step {progress.step} of {progress.steps}" if progress.steps else "loading"
         yield f"  job       {f'running: {step}, {progress.ratio:.0%}' if progress.running else 'none'}"
     if not isinstance(target.process, Gap):
-        yield f"  process   pid {target.process.pid}, {_gb(target.process.resident)} of system memory"
+        yield f"  process   pid {target.process.pid}, {_size(target.process.resident)} of system memory"
 
 
 def _selection(target: Target, forge: Forge, options: Options) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _machine(report: Report) -> Iterator[str]:
         for gpu in nvml.gpus:
             yield f"gpu {gpu.info.index}: {gpu.info.name}, driver {nvml.driver}"
             if isinstance(gpu.memory, GpuMemory):
-                yield f"  memory    {_gb(gpu.memory.used)} used, {_gb(gpu.memory.free)} free of {_gb(gpu.memory.total)}"
+                yield f"  memory    {_size(gpu.memory.used)} used, {_size(gpu.memory.free)} free of {_size(gpu.memory.total)}"
             else:
                 yield f"  memory    {gpu.memory.reason}"
     else:
@@ -72,8 +72,8 @@ def _machine(report: Report) -> Iterator[str]:
     if isinstance(host, Gap):
         yield f"host: {host.reason}"
     else:
-        swap = f"swap {_gb(host.swap_free)} free of {_gb(host.swap_total)}" if host.swap_total else "no swap"
-        yield f"host: {_gb(host.ram_available)} of {_gb(host.ram_total)} memory available, {swap}"
+        swap = f"swap {_size(host.swap_free)} free of {_size(host.swap_total)}" if host.swap_total else "no swap"
+        yield f"host: {_size(host.ram_available)} of {_size(host.ram_total)} memory available, {swap}"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -112,8 +112,8 @@ def _setting(setting: Setting) -> str:
     )
 
 
-def _gb(count: int) -> str:
-    return f"{count / (1024 * MB):.1f} GiB"
+def _size(count: int) -> str:
+    return f"{count / (1024 * MB):.1f} GiB" if count >= 1024 * MB else f"{count // MB} MiB"
 
 
 TEXTS = (
