@@ -7,6 +7,7 @@ Runs `forgediag demo`, asks it twice a second as Prometheus would, and draws wha
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from pathlib import Path
 PORT = 19836
 WIDTH, HEIGHT, LEFT, TOP = 900, 330, 64, 44
 GIB = 1024**3
+PEAK = 'forge_gpu_memory_used_max_bytes{window="15s"}, sampled at 100 Hz'
+STYLE = """svg{background:#fff;font:12px system-ui,sans-serif} text{fill:#444} .grid{stroke:#e4e4e4} .job{fill:#eef3fb}
+.used{fill:none;stroke:#2a6fbb;stroke-width:2}
+.peak{fill:none;stroke:#c8501e;stroke-width:1.6;stroke-dasharray:5 3}"""
 SERIES = {
     "used": r'forge_gpu_memory_bytes\{gpu="0",kind="used",[^}]*\} (\S+)',
     "peak": r'forge_gpu_memory_used_max_bytes\{[^}]*window="15s"\} (\S+)',
@@ -61,7 +66,7 @@ def draw(rows: list[dict[str, float]]) -> str:
     jobs = [
         f'<rect x="{x(a["at"]):.1f}" y="{TOP}" width="{x(b["at"]) - x(a["at"]) + 0.5:.1f}" '
         f'height="{HEIGHT - TOP - 40}" class="job"/>'
-        for a, b in zip(rows, rows[1:], strict=False)
+        for a, b in itertools.pairwise(rows)
         if a.get("busy")
     ]
     grid = [
@@ -77,16 +82,13 @@ def draw(rows: list[dict[str, float]]) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             "<title>GPU memory of the demo: used at each scrape, and the highest of the last 15 seconds</title>",
-            "<style>svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#444}.grid{stroke:#e4e4e4}"
-            ".job{fill:#eef3fb}.used{fill:none;stroke:#2a6fbb;stroke-width:2}"
-            ".peak{fill:none;stroke:#c8501e;stroke-width:1.6;stroke-dasharray:5 3}</style>",
+            f"<style>{STYLE}</style>",
             *jobs,
             *grid,
             *ticks,
             f'<polyline class="used" points="{line("used")}"/><polyline class="peak" points="{line("peak")}"/>',
             f'<text x="{LEFT}" y="20" style="fill:#2a6fbb">forge_gpu_memory_bytes{{kind="used"}}</text>',
-            f'<text x="{LEFT + 260}" y="20" style="fill:#c8501e">'
-            'forge_gpu_memory_used_max_bytes{window="15s"}, sampled at 100 Hz</text>',
+            f'<text x="{LEFT + 260}" y="20" style="fill:#c8501e">{PEAK}</text>',
             f'<text x="{LEFT}" y="37">shaded: a generation runs</text>',
             "</svg>",
             "",

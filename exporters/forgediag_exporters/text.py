@@ -63,7 +63,8 @@ def _machine(report: Report) -> Iterator[str]:
         for gpu in nvml.gpus:
             yield f"gpu {gpu.info.index}: {gpu.info.name}, driver {nvml.driver}"
             if isinstance(gpu.memory, GpuMemory):
-                yield f"  memory    {_size(gpu.memory.used)} used, {_size(gpu.memory.free)} free of {_size(gpu.memory.total)}"
+                used, free, total = map(_size, (gpu.memory.used, gpu.memory.free, gpu.memory.total))
+                yield f"  memory    {used} used, {free} free of {total}"
             else:
                 yield f"  memory    {gpu.memory.reason}"
     else:
@@ -80,7 +81,10 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"{finding.severity.label.upper()}  {finding.subject}  [{finding.check}]"
     yield from textwrap.wrap(finding.message, WIDTH, initial_indent="  ", subsequent_indent="  ")
     for key, value in finding.evidence.items():
-        yield from textwrap.wrap(f"{key}: {value}", WIDTH, initial_indent="    ", subsequent_indent="      ")
+        first, *more = str(value).splitlines() or [""]
+        yield from textwrap.wrap(
+            f"{key}: {first}{' …' * bool(more)}", WIDTH, initial_indent="    ", subsequent_indent="      "
+        )
     for number, step in enumerate(finding.fix, 1):
         yield from textwrap.wrap(step, WIDTH, initial_indent=f"  {number}. ", subsequent_indent="     ")
 
