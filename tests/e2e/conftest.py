@@ -100,8 +100,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield act
     for running in started:
-        running.process.kill()
-        running.process.wait()
+        running.process.terminate()
+        try:
+            running.process.wait(5)
+        except subprocess.TimeoutExpired:
+            running.process.kill()
+            running.process.wait()
 
 
 @pytest.fixture
