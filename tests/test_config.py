@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from forgediag.config import Config, ConfigError, TargetConfig, load, state_dir
+from forgediag.config import Config, TargetConfig, load, state_dir
+from forgediag.config.values import ConfigError
 
 
 def write(tmp_path: Path, text: str) -> str:

@@ -10,7 +10,8 @@ from importlib import import_module
 import click
 
 from forgediag import __version__
-from forgediag.config import Config, ConfigError, load
+from forgediag.config import Config, load
+from forgediag.config.values import ConfigError
 
 COMMANDS: Mapping[str, str] = {
     "run": "The daemon: poll, sample, check, recommend, export.",

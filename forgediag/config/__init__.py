@@ -7,15 +7,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
+
+from forgediag.config.values import ConfigError, converted, is_list, is_mapping
 
 DEFAULT_URLS = ("http://127.0.0.1:7860", "http://127.0.0.1:7861")
 """Where Forge listens by default: with the web UI, and API-only (`--nowebui`)."""
-
-
-class ConfigError(Exception):
-    """A setting that cannot be used: one line with its name, the reason and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def _from_document(document: Mapping[str, Any], path: str) -> Config:
     for section, kind in SECTIONS.items():
         values[section] = _fill(kind, values.get(section, {}), f"{file}: [{section}]")
     rows = values.pop("forge", [{}])
-    if not _is_list(rows):
+    if not is_list(rows):
         raise ConfigError(f"{file}: write each Forge as a [[forge]] table, with two brackets")
     values["targets"] = tuple(_fill(TargetConfig, row, f"{file}: [[forge]]") for row in rows)
     return _fill(Config, values, file)
@@ -167,7 +165,7 @@ def _from_document(document: Mapping[str, Any], path: str) -> Config:
 
 def _fill(kind: type[T], values: object, where: str) -> T:
     """A dataclass from a TOML table; keys it does not have are refused with those it has."""
-    if not _is_mapping(values):
+    if not is_mapping(values):
         raise ConfigError(f"{where} is not a table")
     annotations = {item.name: str(item.type) for item in fields(cast("Any", kind))}
     arguments: dict[str, Any] = {}
@@ -175,71 +173,8 @@ def _fill(kind: type[T], values: object, where: str) -> T:
         if key not in annotations:
             known = sorted({*annotations, "forge"} - {"targets"}) if kind is Config else sorted(annotations)
             raise ConfigError(f"{where}: unknown key {key!r}; known keys: {', '.join(known)}")
-        arguments[key] = _converted(annotations[key], value, f"{where}: {key}")
+        arguments[key] = converted(annotations[key], value, f"{where}: {key}")
     return kind(**arguments)
-
-
-def _converted(annotation: str, value: Any, what: str) -> Any:
-    convert, wanted = CONVERTERS.get(annotation, (None, ""))
-    if convert is None:  # a section, already filled
-        return value
-    try:
-        return convert(value)
-    except ValueError:
-        raise ConfigError(f"{what} is {value!r}, not {wanted}") from None
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError
-    return float(value)
-
-
-def _boolean(value: Any) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ValueError
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def _seconds(value: Any) -> tuple[int, ...]:
-    numbers: Any = value.split(",") if isinstance(value, str) else value
-    if not _is_list(numbers) or not all(isinstance(item, str) or type(item) is int for item in numbers):
-        raise ValueError
-    return tuple(int(item) for item in numbers)
-
-
-def _table(value: Any) -> dict[str, str]:
-    if not _is_mapping(value) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError
-    return dict(value)
-
-
-CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
-    "float": (_number, "a number"),
-    "bool": (_boolean, "true or false"),
-    "str": (_string, "a text"),
-    "str | None": (_string, "a text"),
-    "tuple[int, ...]": (_seconds, "whole numbers of seconds, like 15,60,300"),
-    "Mapping[str, str]": (_table, "a table of texts"),
-}
-"""How a field's annotation is read from TOML, a variable or a flag, and what it is called when it is not that."""
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
 
 
 def _overridable() -> list[str]:
@@ -266,7 +201,7 @@ def _override(config: Config, values: Mapping[str, str | None], label: Callable[
 
 def _with(item: T, key: str, value: str, label: str) -> T:
     annotation = next(str(entry.type) for entry in fields(cast("Any", item)) if entry.name == key)
-    return cast("T", replace(cast("Any", item), **{key: _converted(annotation, value, label)}))
+    return cast("T", replace(cast("Any", item), **{key: converted(annotation, value, label)}))
 
 
 def _checked(config: Config) -> Config:
