@@ -146,6 +146,12 @@ def test_no_password_shows_in_a_printed_config() -> None:
     assert "hunter2" not in repr(Config(targets=(TargetConfig(auth="me:hunter2"),)))
 
 
+def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    line = refusal(tmp_path, "[[forge]]\nurl = 'http://me:hunter2@127.0.0.1:7860'")
+    assert "put it into auth_file" in line
+    assert "hunter2" not in line
+
+
 def test_the_state_directory_is_the_platforms_cache_unless_set() -> None:
     assert state_dir(Config(state_dir="/var/x")) == Path("/var/x")
     assert state_dir(Config(), {"XDG_CACHE_HOME": "/c"}) == Path("/c/forgediag")

@@ -224,6 +224,8 @@ def _checked(config: Config) -> Config:
 
 
 def _check_target(target: TargetConfig) -> None:
+    if target.url is not None and "@" in target.url:
+        raise ConfigError(f"the url of {target.name} has a password in it, which would show; put it into auth_file")
     if target.url is not None:
         try:
             parts = urlsplit(target.url)
