@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from forgediag.forge.selection import base_name
 from forgediag.model import (
     MB,
     Advice,
@@ -17,6 +18,7 @@ from forgediag.model import (
     Fork,
     Gap,
     Gpu,
+    GpuInfo,
     GpuMemory,
     Header,
     Host,
@@ -74,23 +76,23 @@ class Adviser:
         self.advice = question if isinstance(question, Gap) else await asyncio.to_thread(answer, question)
 
 
-def ask(target: Target, host: Known[Host], picture: Picture) -> Known[Question]:
-    """The question a target poses now, or why it cannot be posed."""
+def ask(target: Target, host: Known[Host], picture: Picture, card: Card | None = None) -> Known[Question]:
+    """The question a target poses now, or why it cannot be posed. A `card` stands for the one Forge works on."""
     facts = _facts(target)
     if isinstance(facts, Gap):
         return facts
-    forge, options, gpu, files = facts
-    free = free_before_loading(forge, target.process, gpu)
-    if isinstance(free, Gap):
-        return free
+    forge, options, files = facts
+    found = card or _card_of(target, forge)
+    if isinstance(found, Gap):
+        return found
     flags = frozenset[str]() if isinstance(forge.flags, Gap) else frozenset(_set_flags(forge.flags.values))
     storage = options.text("forge_unet_storage_dtype")
     return Question(
-        name=_base(files[0].path),
+        name=base_name(files[0].path),
         checkpoint=files[0].local,
         modules=tuple(file.local for file in files[1:]),
         sizes=tuple(file.size for file in files),
-        card=_card(gpu, free),
+        card=found,
         settings=settings_of(options),
         picture=picture,
         storage=None if storage is None or storage.startswith("Automatic") else storage,
@@ -100,33 +102,39 @@ def ask(target: Target, host: Known[Host], picture: Picture) -> Known[Question]:
     )
 
 
-def _facts(target: Target) -> tuple[Forge, Options, Gpu, list[ModelFile]] | Gap:
-    """Forge, its options, its GPU, and the selected files with the checkpoint first."""
+def _facts(target: Target) -> tuple[Forge, Options, list[ModelFile]] | Gap:
+    """Forge, its options, and the selected files with the checkpoint first."""
     forge = target.forge
     if isinstance(forge, Gap):
         return forge
-    options, gpu, files = forge.options, target.gpu, target.files
-    if isinstance(options, Gap):
-        return _without(options)
-    if isinstance(gpu, Gap):
-        return _without(gpu)
-    return _without(files) if isinstance(files, Gap) else _selected(forge, options, gpu, files)
+    if isinstance(forge.options, Gap):
+        return _without(forge.options)
+    if isinstance(target.files, Gap):
+        return _without(target.files)
+    files = _selected(target.files)
+    return files if isinstance(files, Gap) else (forge, forge.options, files)
 
 
 def _without(gap: Gap) -> Gap:
     return Gap(f"no recommendation: {gap.reason}", gap.kind, expected=True)
 
 
-def _selected(
-    forge: Forge, options: Options, gpu: Gpu, files: Files
-) -> tuple[Forge, Options, Gpu, list[ModelFile]] | Gap:
+def _selected(files: Files) -> list[ModelFile] | Gap:
     selected = sorted(files.selected, key=lambda file: file.role != "checkpoint")
     if [file.role for file in selected].count("checkpoint") != 1:
         return Gap("no recommendation: the selected checkpoint cannot be read here", "missing", expected=True)
     if unplannable := [file for file in selected if file.format not in PLANNABLE or file.fault]:
-        name = _base(unplannable[0].path)
+        name = base_name(unplannable[0].path)
         return Gap(f"no recommendation: {name} is damaged or no safetensors or GGUF file", "invalid", expected=True)
-    return forge, options, gpu, selected
+    return selected
+
+
+def _card_of(target: Target, forge: Forge) -> Known[Card]:
+    gpu = target.gpu
+    if isinstance(gpu, Gap):
+        return _without(gpu)
+    free = free_before_loading(forge, target.process, gpu)
+    return free if isinstance(free, Gap) else card_of(gpu.info, free // MB // ROUNDED * ROUNDED)
 
 
 def free_before_loading(forge: Forge, process: Known[Process], gpu: Gpu) -> Known[int]:
@@ -154,33 +162,43 @@ def settings_of(options: Options) -> Settings:
     return Settings(1024 if inference is None else inference, method, location)
 
 
-def _card(gpu: Gpu, free: int) -> Card:
-    info = gpu.info
-    rounded = free // MB // ROUNDED * ROUNDED
+def card_of(info: GpuInfo, free_mb: float) -> Card:
+    """A GPU as the planner sees it, with this much free before Forge's first load."""
     capability = info.compute_capability or (8, 9)
-    return Card(rounded, info.total // MB, info.name, capability, info.pcie_max_generation, info.pcie_width)
+    return Card(free_mb, info.total // MB, info.name, capability, info.pcie_max_generation, info.pcie_width)
 
 
 def _set_flags(values: Mapping[str, object]) -> Iterator[str]:
     return (name for name, value in values.items() if value is True)
 
 
-def _base(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]
-
-
 def answer(question: Question) -> Known[Advice]:
     """The planner's advice; a gap where a file cannot be read or nothing can be advised."""
+    request = pose(question)
+    if isinstance(request, Gap):
+        return _without(request)
+    try:
+        return recommend(request, fork=question.fork, current=question.settings)
+    except RefusedError as refusal:
+        return Gap(f"no recommendation: {refusal}", "failed", expected=True)
+
+
+def pose(question: Question) -> Known[Request]:
+    """The question with its files read: headers only. A gap where one cannot be read ("missing") or used."""
     headers: list[Header] = []
     for path in (question.checkpoint, *question.modules):
-        try:
-            found = read_header(path)
-        except OSError as error:
-            return Gap(f"no recommendation: {_base(path)} cannot be read: {error.strerror or error}", "missing")
+        found = plannable(path)
         if isinstance(found, Fault):
-            return Gap(f"no recommendation: {_base(path)}: {found.message}", "invalid", expected=True)
+            return Gap(f"{base_name(path)}: {found.message}", "invalid", expected=True)
+        if isinstance(found, Gap):
+            return found
         headers.append(found)
-    request = Request(
+    return request_of(question, headers)
+
+
+def request_of(question: Question, headers: Sequence[Header]) -> Request:
+    """The question with the headers of its files, the checkpoint's first."""
+    return Request(
         checkpoint=headers[0],
         modules=tuple(headers[1:]),
         card=question.card,
@@ -191,7 +209,17 @@ def answer(question: Question) -> Known[Advice]:
         ram_mb=question.ram_mb,
         name=question.name,
     )
+
+
+def plannable(path: str) -> Header | Fault | Gap:
+    """The header of a file; what is wrong with it; or why it cannot be read here though Forge perhaps can."""
     try:
-        return recommend(request, fork=question.fork, current=question.settings)
-    except RefusedError as refusal:
-        return Gap(f"no recommendation: {refusal}", "failed", expected=True)
+        found = read_header(path)
+    except OSError as error:
+        return Gap(f"{base_name(path)} cannot be read: {error.strerror or error}", "missing")
+    if isinstance(found, Header) and not found.tensors and found.format != "safetensors":
+        what = "is a pickle" if found.format == "pickle" else "has a longer header than is read here"
+        return Gap(
+            f"{base_name(path)} {what}, so its tensors are not known; a safetensors file can be planned", "missing"
+        )
+    return found

@@ -17,8 +17,9 @@ COMMANDS: Mapping[str, str] = {
     "run": "The daemon: poll, sample, check, recommend, export.",
     "demo": "The daemon against a simulated Forge and GPU: no hardware needed.",
     "doctor": "Every check once: what is wrong, why one can tell, what to do.",
-    "recommend": "The best memory settings for the checkpoint Forge has selected.",
-    "options": "Forge's options.",
+    "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
+    "recommend": "The best memory settings, and why; --apply sets them in Forge.",
+    "options": "Forge's options: show them, set them with read-back.",
     "assets": "Write dashboards and alerting rules.",
 }
 

@@ -23,10 +23,18 @@ def show(report: Report, exporter: str) -> None:
     """Print a report through the exporter of that name.
 
     Raises:
-        Failure: no such exporter is installed.
+        NotDone: no such exporter is installed.
+    """
+    click.echo(rendered(report, exporter), nl=False)
+
+
+def rendered(report: Report, exporter: str) -> str:
+    """A report through the exporter of that name.
+
+    Raises:
+        NotDone: no such exporter is installed.
     """
     for item in exporters():
         if item.name == exporter:
-            click.echo(item.render(report).decode(), nl=False)
-            return
+            return item.render(report).decode()
     raise NotDone(f"no exporter {exporter!r} is installed; reinstall forgediag")

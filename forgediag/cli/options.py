@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from forgediag.cli import NotDone, NothingKnown, Settings
+from forgediag.cli import Failure, NotDone, NothingKnown, Settings
+from forgediag.cli.here import running_forge
+from forgediag.cli.recommend_text import written, written_json
+from forgediag.cli.writing import write_options
 from forgediag.config import Config
 from forgediag.model import Forge, Gap, Options
-from forgediag.sources.poll import ForgePoll
 
 THAT_MATTER = (
     "sd_model_checkpoint",
@@ -40,7 +41,7 @@ def command() -> None:
 @click.pass_obj
 def show(settings: Settings, keys: tuple[str, ...], everything: bool, as_json: bool) -> None:  # noqa: FBT001
     """Show the options a Forge has, or those named."""
-    options = asyncio.run(_read(settings.config()))
+    options = _options(settings.config())
     chosen = _choose(options, keys, everything=everything or as_json)
     if as_json:
         click.echo(json.dumps({"schema": "forgediag.options/1", "options": chosen, "broken": options.broken}, indent=1))
@@ -52,6 +53,49 @@ def show(settings: Settings, keys: tuple[str, ...], everything: bool, as_json: b
         )
 
 
+@command.command("set")
+@click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_obj
+def set_(settings: Settings, pairs: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Set options in one write, if Forge is idle, and read them back. A VALUE is JSON, or else text as it stands.
+
+    Exit status: 0, 1 not taken by Forge.
+    """
+    config = settings.config()
+    outcome = write_options(config, _pairs(pairs, _options(config)))
+    if outcome.applied is None:
+        raise NotDone(outcome.error)
+    if as_json:
+        document = {"schema": "forgediag.options/1", **written_json(outcome.applied, outcome.url)}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    for line in written(outcome.applied, outcome.url):
+        click.echo(line)
+
+
+def _pairs(pairs: tuple[str, ...], options: Options) -> dict[str, Any]:
+    """Keys and values; for an option that is text now the value is text, whatever it looks like.
+
+    Raises:
+        Failure: one has no "=".
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise Failure(f"{pair!r} is not KEY=VALUE")
+        found[key] = text if isinstance(options.values.get(key), str) else _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _choose(options: Options, keys: tuple[str, ...], *, everything: bool) -> Mapping[str, Any]:
     if unknown := [key for key in keys if key not in options.values]:
         raise NotDone(f"this Forge has no option {unknown[0]!r}; see all with: forgediag options show --all")
@@ -59,11 +103,8 @@ def _choose(options: Options, keys: tuple[str, ...], *, everything: bool) -> Map
     return {key: options.values[key] for key in wanted}
 
 
-async def _read(config: Config) -> Options:
-    poll = ForgePoll(config.targets[0], config.pace)
-    await poll.read_once()
-    await poll.close()
-    forge = poll.facts()
+def _options(config: Config) -> Options:
+    forge = running_forge(config)
     options = forge.options if isinstance(forge, Forge) else forge
     if isinstance(options, Gap):
         raise NothingKnown(options.reason)

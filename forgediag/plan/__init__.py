@@ -1,6 +1,7 @@
 """What will happen, and what to set instead: plans, recommendations and comparisons from headers alone."""
 
 from forgediag.plan.compare import Variant, compare
+from forgediag.plan.console import console_speed
 from forgediag.plan.document import document
 from forgediag.plan.peaks import Peak, Prepared, device_peaks, phase_peaks
 from forgediag.plan.predict import Plan, plan, prepare
@@ -22,6 +23,7 @@ __all__ = [
     "Variant",
     "calibrated",
     "compare",
+    "console_speed",
     "device_peaks",
     "document",
     "estimated",

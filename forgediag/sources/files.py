@@ -116,7 +116,7 @@ class FileReader:
         if file is None:
             try:
                 file = _examine(path, local, role)
-            except (OSError, _TooLong) as error:
+            except OSError as error:
                 unreadable[path] = _reason(error)
                 return None
             self._seen[path] = version, file
@@ -133,7 +133,7 @@ class FileReader:
         return file
 
 
-class _TooLong(Exception):  # noqa: N818 - a reason on its way to `unreadable`
+class _TooLong(OSError):  # noqa: N818 - a reason on its way to `unreadable`
     pass
 
 

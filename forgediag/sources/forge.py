@@ -50,6 +50,22 @@ DOWN: frozenset[GapKind] = frozenset({"refused", "timeout", "unauthorized", "not
 real Forge answers it within 176 ms even while it loads a model."""
 
 
+def http_client(
+    url: str, auth: tuple[str, str] | None, timeout: float, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """An HTTP client for one Forge: no proxy, certificates only where the URL asks for them."""
+    secure = url.startswith("https:")
+    return httpx.AsyncClient(
+        auth=auth,
+        headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "forgediag"},
+        timeout=timeout,
+        transport=transport,
+        trust_env=False,
+        verify=ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        limits=httpx.Limits(max_connections=2, keepalive_expiry=120),
+    )
+
+
 class ForgeClient:
     """Reads one Forge's endpoints. Not thread-safe; belongs to one event loop. Close it with `close()`."""
 
@@ -71,16 +87,7 @@ class ForgeClient:
         """
         self.url = url.rstrip("/")
         self.timeout = timeout
-        secure = self.url.startswith("https:")
-        self._client = httpx.AsyncClient(
-            auth=auth,
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "forgediag"},
-            timeout=timeout,
-            transport=transport,
-            trust_env=False,
-            verify=ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            limits=httpx.Limits(max_connections=2, keepalive_expiry=120),
-        )
+        self._client = http_client(self.url, auth, timeout, transport)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -1,0 +1,41 @@
+"""What is here to plan for: the running Forge, the card in this machine, this machine's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from forgediag.config import Config
+from forgediag.model import Forge, Gap, Gpu, Known
+from forgediag.observe import gpu_of
+from forgediag.sources.sampler import Sampler
+
+NOT_ASKED = Gap("not asked", expected=True)
+FIRST_LOOK = 10.0
+"""Seconds to wait for the driver: the first call takes a second and more where no persistence daemon runs."""
+
+
+def running_forge(config: Config) -> Known[Forge]:
+    """The first configured Forge, read once; a gap where none answers."""
+    from forgediag.sources.poll import ForgePoll  # noqa: PLC0415 - HTTP takes a tenth of a second to import
+
+    async def read() -> Known[Forge]:
+        poll = ForgePoll(config.targets[0], config.pace)
+        await poll.read_once()
+        await poll.close()
+        return poll.facts()
+
+    return asyncio.run(read())
+
+
+def card_here(config: Config) -> Known[Gpu]:
+    """The configured card, or the only one in this machine, as NVML has it now."""
+    sampler = Sampler()
+    sampler.start()
+    until = time.monotonic() + FIRST_LOOK
+    nvml = sampler.snapshot()
+    while isinstance(nvml, Gap) and nvml.kind == "starting" and time.monotonic() < until:
+        time.sleep(0.005)
+        nvml = sampler.snapshot()
+    sampler.stop()
+    return gpu_of(nvml, NOT_ASKED, NOT_ASKED, config.targets[0].gpu, local=True)

@@ -1,0 +1,51 @@
+"""Commands that write to Forge: where it is, how to be let in, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from forgediag.actions import Address, Applied, NotAppliedError, apply, apply_advice
+from forgediag.cli.here import running_forge
+from forgediag.config import Config
+from forgediag.model import Advice, Forge, Gap, Known
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a write: it was applied, or `error` says why not."""
+
+    url: str
+    applied: Applied | None
+    error: str = ""
+
+
+def write_advice(forge: Known[Forge], config: Config, advice: Advice) -> Written:
+    """Set what is advised in a Forge; where none was looked for yet, in the configured one."""
+    if isinstance(forge, Gap):
+        forge = running_forge(config)
+    if isinstance(forge, Gap):
+        return Written("", None, f"{forge.reason}; nothing was written")
+    return _written(forge.url, apply_advice(_address(forge.url, config), advice))
+
+
+def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
+    """Set options in the configured Forge."""
+    forge = running_forge(config)
+    if isinstance(forge, Gap):
+        return Written("", None, f"{forge.reason}; nothing was written")
+    return _written(forge.url, apply(_address(forge.url, config), wanted))
+
+
+def _address(url: str, config: Config) -> Address:
+    target = config.targets[0]
+    return Address(url, target.credentials(), target.timeout)
+
+
+def _written(url: str, action: Coroutine[Any, Any, Applied]) -> Written:
+    try:
+        return Written(url, asyncio.run(action))
+    except NotAppliedError as error:
+        return Written(url, None, str(error))
