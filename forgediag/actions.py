@@ -130,14 +130,24 @@ class _Write:
             _refuse(before, key, value)
         nudge = INFERENCE in asked and not _changed(before, asked)
         if nudge:
-            await self._post(before, {INFERENCE: asked[INFERENCE] + 1})
-        await self._post(before, asked)
+            await self._nudge(before, asked)
+        else:
+            await self._post(before, asked)
         after = await self._after(asked)
         changes = tuple(Change(key, before.values.get(key), after.values.get(key)) for key in asked)
         if different := [change for change in changes if not _same(change.key, asked[change.key], change.new)]:
             told = ", ".join(f"{change.key} is {change.new!r}, not {asked[change.key]!r}" for change in different)
             raise NotAppliedError(f"Forge has not taken everything: {told}{_also(changes)}")
         return Applied(changes, nudge)
+
+    async def _nudge(self, before: Options, asked: Mapping[str, Value]) -> None:
+        """Write the memory value as 1 MB more and then as it is, for an unchanged one is ignored."""
+        more = asked[INFERENCE] + 1
+        await self._post(before, {INFERENCE: more})
+        try:
+            await self._post(before, asked)
+        except NotAppliedError as error:
+            raise NotAppliedError(f"{error}; {INFERENCE} was written as {more:g} first: set it again") from error
 
     async def before(self) -> Options:
         """The options, of a Forge that is idle."""
@@ -158,6 +168,9 @@ class _Write:
         try:
             sent = self.writer.post(f"{self.address.url}/sdapi/v1/options", json=body)
             response = await asyncio.wait_for(sent, self.address.timeout)
+        except httpx.ConnectError as error:
+            gone = f"{self.address.url} has gone ({error}) before it could be written to"
+            raise NotAppliedError(f"{gone}: of {', '.join(body)} nothing was written") from error
         except (httpx.HTTPError, asyncio.TimeoutError) as error:
             raise NotAppliedError(await self._lost(before, error)) from error
         if response.status_code == 401:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from urllib.parse import urlsplit
 
-from forgediag.config import Config
+from forgediag.config import DEFAULT_URLS, Config
 from forgediag.model import Forge, Gap, Gpu, Known
 from forgediag.observe import gpu_of
 from forgediag.sources.sampler import Sampler
@@ -17,15 +19,32 @@ FIRST_LOOK = 10.0
 
 def running_forge(config: Config) -> Known[Forge]:
     """The first configured Forge, read once; a gap where none answers."""
-    from forgediag.sources.poll import ForgePoll  # noqa: PLC0415 - HTTP takes a tenth of a second to import
+    target = config.targets[0]
+    urls = (target.url,) if target.url else DEFAULT_URLS
+    if all(map(_refuses, urls)):
+        return Gap(f"nothing answers at {' or '.join(urls)}", "refused")
+    from forgediag.sources.poll import ForgePoll  # noqa: PLC0415 - see _refuses
 
     async def read() -> Known[Forge]:
-        poll = ForgePoll(config.targets[0], config.pace)
+        poll = ForgePoll(target, config.pace)
         await poll.read_once()
         await poll.close()
         return poll.facts()
 
     return asyncio.run(read())
+
+
+def _refuses(url: str) -> bool:
+    """Whether nothing listens there: found out without HTTP, which takes a tenth of a second to import."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def card_here(config: Config) -> Known[Gpu]:

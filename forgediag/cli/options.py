@@ -63,7 +63,11 @@ def set_(settings: Settings, pairs: tuple[str, ...], as_json: bool) -> None:  # 
     Exit status: 0, 1 not taken by Forge.
     """
     config = settings.config()
-    outcome = write_options(config, _pairs(pairs, _options(config)))
+    try:
+        options = _options(config)
+    except NothingKnown as error:
+        raise NotDone(f"{error.message}; nothing was written") from error
+    outcome = write_options(config, _pairs(pairs, options))
     if outcome.applied is None:
         raise NotDone(outcome.error)
     if as_json:

@@ -16,7 +16,7 @@ BAR = 56
 """Characters that stand for the whole card."""
 
 CONFIDENCE = {
-    "estimated": "estimated from the card's name and bus; no job was seen",
+    "estimated": "estimated from the card's name and bus; no job seen",
     "calibrated": "calibrated with jobs seen",
     "measured": "measured on three or more such jobs",
 }
@@ -109,7 +109,7 @@ def _bars(plan: Plan, shown: Glyphs) -> Iterator[str]:
         if peak.image <= plan.request.picture.images:
             yield _bar(plan, peak, shown)
     used = ", ".join(f"{name} {size / MB:.0f} MB" for name, size in peaks.items())
-    yield f"in use on the card with the allocator's cache: {used}"
+    yield from _wrapped([used], "with the allocator's cache: ")
     yield f"host memory at most {plan.ram_peak / MB:.0f} MB, pinned {plan.pinned / MB:.0f} MB"
 
 
@@ -130,10 +130,8 @@ def _bar(plan: Plan, peak: Peak, shown: Glyphs) -> str:
 def _seconds(plan: Plan) -> Iterator[str]:
     if plan.first_seconds is None or plan.next_seconds is None or plan.speed is None:
         return
-    yield (
-        f"first image {plan.first_seconds:.1f} s, each further one {plan.next_seconds:.1f} s "
-        f"({CONFIDENCE[plan.speed.confidence]})"
-    )
+    first, further = f"{plan.first_seconds:.1f} s", f"{plan.next_seconds:.1f} s"
+    yield from _wrapped([f"first image {first}, each further one {further} ({CONFIDENCE[plan.speed.confidence]})"])
 
 
 def verdict(plan: Plan) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from forgediag.cli import Failure, NotDone, Settings
+from forgediag.cli import Failure, NotDone, NothingKnown, Settings
 from forgediag.cli.asking import Case, for_file, for_forge, request_for, speed_for
 from forgediag.cli.curve import svg, terminal
 from forgediag.cli.glyphs import glyphs
@@ -58,7 +58,10 @@ def command(
     if output is not None and not output.lower().endswith(".svg"):
         raise Failure(f"{output}: the picture is written as SVG; give a name that ends in .svg")
     config = settings.config()
-    found = _find(checkpoint, asked, config, side_by_side=side_by_side)
+    try:
+        found = _find(checkpoint, asked, config, side_by_side=side_by_side)
+    except NothingKnown as error:
+        raise NotDone(f"{error.message}; nothing was written") if applying else error from error
     if output is not None:
         _draw(found.advice, Path(output))
     outcome = _write(found, config) if applying else None
