@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from forgediag.forge.selection import base_name
@@ -176,7 +176,7 @@ def answer(question: Question) -> Known[Advice]:
     """The planner's advice; a gap where a file cannot be read or nothing can be advised."""
     request = pose(question)
     if isinstance(request, Gap):
-        return _without(request)
+        return replace(request, reason=f"no recommendation: {request.reason}")
     try:
         return recommend(request, fork=question.fork, current=question.settings)
     except RefusedError as refusal:

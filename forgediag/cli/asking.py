@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from forgediag.advise import Question, ask, card_of, plannable, request_of, settings_of
+from forgediag.advise import Question, ask, card_of, free_before_loading, plannable, request_of, settings_of
 from forgediag.cli import Failure, NotDone, NothingKnown
-from forgediag.cli.here import card_here, running_forge
+from forgediag.cli.here import NOT_ASKED, card_here, running_forge
 from forgediag.cli.planning import Asked
 from forgediag.config import Config
 from forgediag.forge.cards import capability_of, size_of
@@ -18,7 +18,7 @@ from forgediag.forge.selection import base_name
 from forgediag.model import MB, Fault, Forge, Gap, Gpu, GpuMemory, Header, Host, Known, Target
 from forgediag.plan import Card, Request, Settings, Speed, console_speed
 from forgediag.plan.compare import requantised
-from forgediag.sources.host import read_host
+from forgediag.sources.host import is_local, read_host
 
 CONTEXT_MB = 620
 """MB Forge's own CUDA context takes before it looks how much is free (measured on an H100)."""
@@ -33,7 +33,7 @@ class Case:
 
     question: Question
     assumed: tuple[str, ...] = ()
-    forge: Known[Forge] = field(default=Gap("not asked", expected=True))
+    forge: Known[Forge] = NOT_ASKED
 
 
 class Broken(NotDone):
@@ -52,11 +52,13 @@ def for_file(checkpoint: str, asked: Asked, config: Config) -> Case:
         Failure: no card is here and none was described.
     """
     notes: list[str] = []
-    card = choose_card(asked, lambda: card_here(config), notes)
-    forge: Known[Forge] = Gap("not asked", expected=True)
-    settings = Settings()
-    if None in (asked.inference_memory, asked.swap, asked.location):
+    forge: Known[Forge] = NOT_ASKED
+    unset = None in (asked.inference_memory, asked.swap, asked.location)
+    if unset or (asked.vram is None and asked.gpu is None):
         forge = running_forge(config)
+    card = choose_card(asked, lambda: card_here(config), notes, forge)
+    settings = Settings()
+    if unset:
         if isinstance(forge, Forge) and not isinstance(forge.options, Gap):
             settings = settings_of(forge.options)
             notes.append(f"memory settings not given are those of the Forge at {forge.url}")
@@ -104,8 +106,10 @@ def for_forge(target: Target, host: Known[Host], asked: Asked) -> Case:
     return Case(question, tuple(notes), target.forge)
 
 
-def choose_card(asked: Asked, here: Callable[[], Known[Gpu]], notes: list[str]) -> Card:
-    """The card described by the options, completed by the one here.
+def choose_card(
+    asked: Asked, here: Callable[[], Known[Gpu]], notes: list[str], forge: Known[Forge] = NOT_ASKED
+) -> Card:
+    """The card described by the options, completed by the one here, on which `forge` may hold memory now.
 
     Raises:
         Failure: neither tells how much memory there is.
@@ -120,7 +124,7 @@ def choose_card(asked: Asked, here: Callable[[], Known[Gpu]], notes: list[str]) 
             raise Failure(f"{found.reason}; give --vram SIZE, what is free on the card (8GiB), or --gpu NAME")
         notes.append("compute capability 8.9 (no card is here): --gpu NAME or --compute-capability says it")
         return _total(Card(asked.vram, asked.total_vram), asked, notes)
-    card = replace(card_of(found.info, _free(found, asked, notes)), capability=_capability(found, asked))
+    card = replace(card_of(found.info, _free(found, asked, notes, forge)), capability=_capability(found, asked))
     if asked.vram is None:
         return replace(card, total_mb=asked.total_vram or card.total_mb)
     notes.append(f"speed and compute capability are those of the {found.info.name} here: --gpu NAME says another")
@@ -131,9 +135,14 @@ def _capability(found: Gpu, asked: Asked) -> tuple[int, int]:
     return asked.compute_capability or found.info.compute_capability or (8, 9)
 
 
-def _free(found: Gpu, asked: Asked, notes: list[str]) -> float:
+def _free(found: Gpu, asked: Asked, notes: list[str], forge: Known[Forge]) -> float:
     if asked.vram is not None:
         return asked.vram
+    if isinstance(forge, Forge) and is_local(forge.url):
+        held = free_before_loading(forge, NOT_ASKED, found)
+        if not isinstance(held, Gap):
+            notes.append(f"{held / MB:.0f} MB are free for the Forge at {forge.url} when it has unloaded its models")
+            return held / MB
     if not isinstance(found.memory, GpuMemory):
         raise Failure(f"{found.memory.reason}; give --vram SIZE, what is free on the card")
     free = found.memory.free / MB

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forgediag.model import MB, Gap
+from forgediag.model import MB, CudaMemory, Gap, TorchMemory
 from forgediag.testing.facts import FORGE, GPU, OPTIONS
 from forgediag.testing.files import write_safetensors
 from forgediag.testing.headers import header
@@ -276,6 +276,16 @@ def test_the_card_here_is_planned_for(run: Run, model: Model, monkeypatch: pytes
     assert "16384 MB are free now" in ended.out
     described = run("plan", model("sd15"), "--vram", "6GiB")
     assert "NVIDIA GeForce RTX 4090, 6144 MB free of 6144 MB" in described.out
+
+
+def test_what_the_running_forge_holds_counts_as_free(run: Run, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = CudaMemory(24 << 30, 2000 * MB, 0, 0, 9000 * MB, 0, 0, 0, 0, 0, 0, 0)
+    forge = replace(FORGE, memory=TorchMemory(0, cuda))
+    monkeypatch.setattr("forgediag.cli.asking.card_here", lambda _: GPU)
+    monkeypatch.setattr("forgediag.cli.asking.running_forge", lambda _: forge)
+    ended = run("plan", model("sd15"))
+    assert "NVIDIA GeForce RTX 4090, 11000 MB free of 24576 MB" in ended.out
+    assert "when it has unloaded its models" in ended.out
 
 
 def test_a_card_that_does_not_tell_its_memory_is_asked_for(
