@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from forgediag.forge import dtypes
 from forgediag.forge.components import Components, LoadError, build
+from forgediag.forge.extras import companions, preserved
 from forgediag.forge.families import UNET, Base
 from forgediag.forge.memory import Room, Step, Workload, rules, run, start
 from forgediag.forge.parts import exact, segmented
@@ -113,8 +114,7 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     if base is None:
         return Plan(request, prepared.components, (), (), (), None, 0, 0)
     speed = speed or speed_of(request, base)
-    work = request.picture.workload(base)
-    steps = _run(request, prepared, work, lines=True)
+    steps = _run(request, prepared, base, lines=True)
     onward = replace(request, picture=replace(request.picture, images=max(2, request.picture.images)))
     real = simulated(onward, prepared)
     return replace(judge(request, prepared, base, speed, real, steps), doubts=_doubts(steps, real))
@@ -156,11 +156,23 @@ def simulated(request: Request, prepared: Prepared) -> list[Step]:
     """The loads with what a real allocator takes, of a request whose family is known."""
     base = prepared.components.detection.base
     assert base is not None  # noqa: S101 - callers have told unknown families apart
-    return _run(request, prepared, request.picture.workload(base), lines=False)
+    return _run(request, prepared, base, lines=False)
 
 
-def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -> list[Step]:
+def _workload(request: Request, made: Components, base: Base) -> Workload:
+    """What is generated, with the ControlNets and LoRAs beside it."""
+    work = request.picture.workload(base, inpaint=made.detection.family != base)
+    unet = made.parts.get(UNET)
+    if unet is None:
+        return work
+    kept = preserved(request.controlnets, request.online_loras, unet.storage, unet.computation)
+    nets = companions(request.controlnets, request.card.device, request.moment)
+    return replace(work, companions=nets, hard=work.hard + kept)
+
+
+def _run(request: Request, prepared: Prepared, base: Base, *, lines: bool) -> list[Step]:
     """The loads, with Forge's exact arithmetic for its lines or with what a real allocator takes."""
+    work = _workload(request, prepared.components, base)
     ram = PLENTY if request.ram_mb is None else request.ram_mb * MB
     room = Room(int(request.card.free_mb * MB), ram, request.settings.inference_memory_mb * MB)
     manager = start(
@@ -170,6 +182,7 @@ def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -
         charge=exact if lines else segmented,
         swap=request.settings.swap,
     )
+    manager.bodies += work.companions
     return run(manager, prepared.components.parts, work).steps
 
 

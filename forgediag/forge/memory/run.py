@@ -19,9 +19,12 @@ Phase = Literal["text_encode", "vae_encode", "sample", "vae_decode"]
 class Workload:
     """What is generated. Pixels; `passes` are the sizes sampled one after the other (hires fix has two).
 
-    `prompts` is how many prompts are encoded for one image (two with a negative prompt, one at CFG 1);
-    `cached_prompt` leaves even the first image's out. `hard` bytes are preserved while sampling (ControlLoRA, online
-    LoRAs), `pixel_hires` decodes and encodes between the passes (an upscaler that is not a latent one).
+    `prompts` is how many prompts are encoded for one image (two with a negative prompt, one at CFG 1; hires fix has
+    its own ones as well); `cached_prompt` leaves even the first image's out. `img2img` encodes the picture before the
+    prompts, `late_encode` after them, and an `inpaint` checkpoint encodes what it may not change. `hard` bytes are
+    preserved while sampling (ControlLoRA, online LoRAs), `companions` are loaded with the UNet (ControlNets).
+    `pixel_hires` decodes and encodes between the passes (an upscaler that is not a latent one). The order is that of
+    the loads traced in a real Forge dfdcbab.
     """
 
     passes: tuple[tuple[int, int], ...] = ((1024, 1024),)
@@ -31,11 +34,18 @@ class Workload:
     cached_prompt: bool = False
     new_prompt: bool = False
     img2img: bool = False
+    inpaint: bool = False
+    late_encode: bool = False
     cloned_unet: bool = False
     pixel_hires: bool = False
     hard: float = 0
     split_attention: bool = False
     companions: tuple[Body, ...] = ()
+
+    @property
+    def clones(self) -> bool:
+        """Whether every image has a UNet patcher of its own: an extension changes it, or a ControlNet hangs on it."""
+        return self.cloned_unet or bool(self.companions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +94,25 @@ class _Session:
     def run(self) -> Run:
         bodies = {body.target: body for body in self.manager.bodies}
         for image in range(1, self.work.images + 1):
+            if self.work.img2img:
+                self._vae("vae_encode", bodies, image, self.work.passes[0], self.work.batch + self.work.inpaint)
+            self._abandon(bodies.get(UNET))
             if TEXT_ENCODER in bodies and not self.work.cached_prompt and (image == 1 or self.work.new_prompt):
                 self._encode(bodies[TEXT_ENCODER], image)
-            if self.work.cloned_unet:
-                self._abandon(bodies.get(UNET))
             self._generate(bodies, image)
         return self.done
 
     def _generate(self, bodies: Mapping[str, Body], image: int) -> None:
-        passes = self.work.passes
-        if self.work.img2img:
-            self._vae("vae_encode", bodies, image, passes[0])
-        for index, size in enumerate(passes):
-            if index and self.work.pixel_hires:
-                self._vae("vae_decode", bodies, image, passes[index - 1])
-                self._vae("vae_encode", bodies, image, size)
+        work = self.work
+        for index, size in enumerate(work.passes):
+            if index and work.pixel_hires:
+                self._vae("vae_decode", bodies, image, work.passes[index - 1])
+                self._vae("vae_encode", bodies, image, size, work.batch + work.inpaint)
+            elif work.late_encode or (work.inpaint and not work.img2img):
+                self._vae("vae_encode", bodies, image, work.passes[0], work.batch if work.inpaint else 1)
             if UNET in bodies:
                 self._sample(bodies[UNET], image, size)
-        self._vae("vae_decode", bodies, image, passes[-1])
+        self._vae("vae_decode", bodies, image, work.passes[-1])
 
     def _encode(self, body: Body, image: int) -> None:
         for _ in range(self.work.prompts):
@@ -109,26 +120,30 @@ class _Session:
             body.use()
         self._close("text_encode", image, self.work.passes[0], body, 0)
 
-    def _abandon(self, body: Body | None) -> None:
-        for entry in self.manager.entries:
-            entry.abandoned = entry.abandoned or entry.body is body
+    def _abandon(self, unet: Body | None) -> None:
+        """What the last image's clone of the UNet held is nobody's now."""
+        if self.work.clones:
+            for held in (unet, *self.work.companions):
+                for entry in self.manager.entries:
+                    entry.abandoned = entry.abandoned or entry.body is held
 
     def _sample(self, body: Body, image: int, size: tuple[int, int]) -> None:
         element = dtypes.SIZE[self.parts[UNET].computation]
         needed = unet_estimate(*size, self.work.batch, element, split_attention=self.work.split_attention)
-        if self.work.cloned_unet:
-            self.patcher += 1
-        others = [Entry(companion) for companion in self.work.companions]
+        self._abandon(body)
+        self.patcher += self.work.clones
+        others = [Entry(companion, self.patcher) for companion in self.work.companions]
         self.manager.load([Entry(body, self.patcher), *others], needed, self.work.hard)
         body.use()
         self._close("sample", image, size, body, needed)
 
-    def _vae(self, phase: Phase, bodies: Mapping[str, Body], image: int, size: tuple[int, int]) -> None:
+    def _vae(self, phase: Phase, bodies: Mapping[str, Body], image: int, size: tuple[int, int], times: int = 1) -> None:
         if VAE not in bodies:
             return
         estimate = decode_estimate if phase == "vae_decode" else encode_estimate
         needed = estimate(*size, dtypes.SIZE[self.parts[VAE].storage])
-        self.manager.load([Entry(bodies[VAE])], needed)
+        for _ in range(times):
+            self.manager.load([Entry(bodies[VAE])], needed)
         self._close(phase, image, size, bodies[VAE], needed)
 
     def _close(self, phase: Phase, image: int, size: tuple[int, int], body: Body, estimate: float) -> None:
