@@ -87,11 +87,10 @@ class Picture:
         """CFG scale: 1 for Flux and Chroma, else 7, where not given."""
         return self.cfg if self.cfg is not None else (1.0 if base in _ONE_PASS else 7.0)
 
-    def prompts(self, base: Base) -> int:
-        """Prompts encoded for one image: a negative one unless the CFG scale is 1, and the same for hires fix."""
-        first = self.scale(base)
-        again = 0 if self.hires is None else 2 - ((first if self.hires_cfg is None else self.hires_cfg) == 1)
-        return 2 - (first == 1) + again
+    def hires_prompts(self, base: Base) -> int:
+        """Prompts hires fix encodes for itself, though they are the same: a negative one unless its CFG scale is 1."""
+        scale = self.scale(base) if self.hires_cfg is None else self.hires_cfg
+        return 0 if self.hires is None else 1 if scale == 1 else 2
 
     def workload(self, base: Base, *, inpaint: bool = False) -> Workload:
         """The loads this makes with a checkpoint of a family, `inpaint` if its UNet takes more than a latent."""
@@ -103,7 +102,8 @@ class Picture:
             passes=tuple(passes),
             batch=self.batch,
             images=self.images,
-            prompts=self.prompts(base),
+            prompts=1 if self.scale(base) == 1 else 2,
+            hires_prompts=self.hires_prompts(base),
             cached_prompt=self.cached_prompt,
             new_prompt=self.new_prompt,
             img2img=self.img2img,
@@ -120,11 +120,20 @@ _ONE_PASS = frozenset({"flux-dev", "flux-schnell", "chroma"})
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """A checkpoint that takes over within an image: hires fix with its own one, or a refiner."""
+
+    role: Literal["hires", "refiner"]
+    checkpoint: Header
+    modules: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Everything a plan depends on. `storage` is `forge_unet_storage_dtype`, `ram_mb` the host's memory if known.
 
     `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `online_loras` are LoRAs with
-    "on the fly" chosen; merged ones change no line.
+    "on the fly" chosen; merged ones change no line. The time to read a `second` checkpoint's file is in no number.
     """
 
     checkpoint: Header
@@ -138,6 +147,7 @@ class Request:
     name: str = ""
     controlnets: tuple[Header, ...] = ()
     online_loras: tuple[Header, ...] = ()
+    second: Second | None = None
 
     @property
     def moment(self) -> Moment:

@@ -1,4 +1,4 @@
-"""More situations played through Forge's own code: inpaint checkpoints, hires fix, LoRAs, ControlNets.
+"""More situations played through Forge's own code: inpaint checkpoints, hires fix, refiner, LoRAs, ControlNets.
 
 Order of the loads as traced in requests to a real Forge dfdcbab, lines as its memory manager printed them on a
 scripted card.
@@ -12,12 +12,18 @@ from typing import Any
 
 import pytest
 
-from forgediag.plan import Card, Picture, Request, Settings, plan
+from forgediag.plan import Card, Picture, Request, Second, Settings, plan
 from forgediag.testing.adapters import controlnet, lora
 from forgediag.testing.headers import header
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "played.json").read_text())
 SCENARIOS: list[dict[str, Any]] = [DATA["defaults"] | scenario for scenario in DATA["scenarios"]]
+
+
+def second_of(scenario: dict[str, Any]) -> Second | None:
+    if scenario["refiner"]:
+        return Second("refiner", header(scenario["refiner"]))
+    return Second("hires", header(scenario["hires_checkpoint"])) if scenario["hires_checkpoint"] else None
 
 
 def request_of(scenario: dict[str, Any]) -> Request:
@@ -43,6 +49,7 @@ def request_of(scenario: dict[str, Any]) -> Request:
         ram_mb=scenario["free_ram_mb"],
         controlnets=tuple(controlnet(*net) for net in scenario["controlnets"]),
         online_loras=tuple(map(lora, scenario["loras"])) if scenario["online_lora"] else (),
+        second=second_of(scenario),
     )
 
 
