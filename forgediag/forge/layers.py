@@ -10,7 +10,8 @@ from forgediag.model import Tensor
 
 _CHILDREN: Mapping[str, str] = {
     "": "encoder decoder quant_conv post_quant_conv shared text_model text_projection time_embed label_emb "
-    "input_blocks middle_block output_blocks out img_in time_in vector_in guidance_in distilled_guidance_layer txt_in "
+    "input_blocks zero_convs input_hint_block middle_block middle_block_out output_blocks out "
+    "img_in time_in vector_in guidance_in distilled_guidance_layer txt_in "
     "double_blocks single_blocks x_embedder t_embedder y_embedder context_embedder joint_blocks final_layer",
     "input_blocks": "in_layers emb_layers out_layers skip_connection op norm proj_in transformer_blocks proj_out",
     "middle_block": "in_layers emb_layers out_layers norm proj_in transformer_blocks proj_out",

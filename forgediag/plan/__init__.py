@@ -6,7 +6,7 @@ from forgediag.plan.document import document
 from forgediag.plan.peaks import Peak, Prepared, device_peaks, phase_peaks
 from forgediag.plan.predict import Plan, plan, prepare
 from forgediag.plan.recommend import recommend
-from forgediag.plan.request import Card, Picture, RefusedError, Request, Settings, flags_of
+from forgediag.plan.request import Card, Picture, RefusedError, Request, Second, Settings, flags_of
 from forgediag.plan.speed import Observation, Speed, calibrated, estimated, from_console
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Prepared",
     "RefusedError",
     "Request",
+    "Second",
     "Settings",
     "Speed",
     "Variant",

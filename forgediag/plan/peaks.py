@@ -17,10 +17,18 @@ from forgediag.plan.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The part of a plan no memory option changes: parts and rules. Share it between plans that differ in settings."""
+    """The part of a plan no memory option changes: parts and rules. Share it between plans that differ in settings.
+
+    `second` are the parts of the checkpoint that takes over within an image.
+    """
 
     components: Components
     rules: Rules
+    second: Components | None = None
+
+    def at(self, step: Step) -> Components:
+        """The parts a step computes with."""
+        return self.second if step.succeeded and self.second else self.components
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,8 @@ class Peak:
 
 def peak_of(request: Request, prepared: Prepared, base: Base, step: Step) -> Peak:
     """What one step takes at its worst."""
-    made, batch = prepared.components, request.picture.batch
+    made, batch = prepared.at(step), request.picture.batch
+    base = made.detection.base or base
     free, bound, tiled = step.free, False, False
     if step.phase == "sample":
         needed = _sampling(request, made, base, step)

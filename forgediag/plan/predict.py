@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from forgediag.forge import dtypes
 from forgediag.forge.components import Components, LoadError, build
+from forgediag.forge.extras import companions, preserved
 from forgediag.forge.families import UNET, Base
-from forgediag.forge.memory import Room, Step, Workload, rules, run, start
+from forgediag.forge.memory import Room, Step, Successor, Workload, rules, run, start
 from forgediag.forge.parts import exact, segmented
 from forgediag.model import MB
 from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of
@@ -92,14 +93,13 @@ def prepare(request: Request) -> Prepared:
         RefusedError: the request itself cannot be planned.
     """
     request = checked(request)
-    made = build(
-        request.checkpoint,
-        request.modules,
-        device=request.card.device,
-        moment=request.moment,
-        storage=request.storage,
-    )
-    return Prepared(made, rules(request.card.device, request.moment))
+    device, moment, storage = request.card.device, request.moment, request.storage
+    made = build(request.checkpoint, request.modules, device=device, moment=moment, storage=storage)
+    other = request.second
+    if other is None:
+        return Prepared(made, rules(device, moment))
+    second = build(other.checkpoint, other.modules, device=device, moment=moment, storage=storage)
+    return Prepared(made, rules(device, moment), second)
 
 
 def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None = None) -> Plan:
@@ -113,8 +113,7 @@ def plan(request: Request, speed: Speed | None = None, prepared: Prepared | None
     if base is None:
         return Plan(request, prepared.components, (), (), (), None, 0, 0)
     speed = speed or speed_of(request, base)
-    work = request.picture.workload(base)
-    steps = _run(request, prepared, work, lines=True)
+    steps = _run(request, prepared, base, lines=True)
     onward = replace(request, picture=replace(request.picture, images=max(2, request.picture.images)))
     real = simulated(onward, prepared)
     return replace(judge(request, prepared, base, speed, real, steps), doubts=_doubts(steps, real))
@@ -143,7 +142,7 @@ def judge(
     made = prepared.components
     swap = request.settings.swap
     peaks = tuple(peak_of(request, prepared, base, step) for step in real)
-    seconds = _seconds(request, made, base, speed, real, peaks)
+    seconds = _seconds(request, prepared, base, speed, real, peaks)
     swapped = max((step.swapped for step in real if step.phase == "sample"), default=0)
     pinned: dict[str, float] = {}
     for load in (load for step in real for load in step.loads):
@@ -156,13 +155,31 @@ def simulated(request: Request, prepared: Prepared) -> list[Step]:
     """The loads with what a real allocator takes, of a request whose family is known."""
     base = prepared.components.detection.base
     assert base is not None  # noqa: S101 - callers have told unknown families apart
-    return _run(request, prepared, request.picture.workload(base), lines=False)
+    return _run(request, prepared, base, lines=False)
 
 
-def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -> list[Step]:
+def _workload(request: Request, prepared: Prepared, base: Base) -> Workload:
+    """What is generated, with the ControlNets and LoRAs beside it."""
+    made = prepared.components
+    work = request.picture.workload(base, inpaint=made.detection.family != base)
+    if request.second and prepared.second and prepared.second.detection.base:
+        work = replace(work, successor=Successor(request.second.role, prepared.second.parts, _ram(request)))
+    unet = made.parts.get(UNET)
+    if unet is None:
+        return work
+    kept = preserved(request.controlnets, request.online_loras, unet.storage, unet.computation)
+    nets = companions(request.controlnets, request.card.device, request.moment)
+    return replace(work, companions=nets, hard=work.hard + kept)
+
+
+def _ram(request: Request) -> float:
+    return PLENTY if request.ram_mb is None else request.ram_mb * MB
+
+
+def _run(request: Request, prepared: Prepared, base: Base, *, lines: bool) -> list[Step]:
     """The loads, with Forge's exact arithmetic for its lines or with what a real allocator takes."""
-    ram = PLENTY if request.ram_mb is None else request.ram_mb * MB
-    room = Room(int(request.card.free_mb * MB), ram, request.settings.inference_memory_mb * MB)
+    work = _workload(request, prepared, base)
+    room = Room(int(request.card.free_mb * MB), _ram(request), request.settings.inference_memory_mb * MB)
     manager = start(
         prepared.rules,
         prepared.components.parts,
@@ -170,16 +187,19 @@ def _run(request: Request, prepared: Prepared, work: Workload, *, lines: bool) -
         charge=exact if lines else segmented,
         swap=request.settings.swap,
     )
+    manager.bodies += work.companions
     return run(manager, prepared.components.parts, work).steps
 
 
 def _seconds(
-    request: Request, made: Components, base: Base, speed: Speed, steps: Sequence[Step], peaks: Iterable[Peak]
+    request: Request, prepared: Prepared, base: Base, speed: Speed, steps: Sequence[Step], peaks: Iterable[Peak]
 ) -> tuple[float, ...]:
     """Seconds of each image, in order."""
     total: dict[int, float] = {}
     for step, peak in zip(steps, peaks, strict=True):
-        total[step.image] = total.get(step.image, 0) + _step_seconds(request, made, base, speed, step, peak)
+        total[step.image] = total.get(step.image, 0) + _step_seconds(
+            request, prepared.at(step), base, speed, step, peak
+        )
     return tuple(total[image] for image in sorted(total))
 
 

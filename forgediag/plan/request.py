@@ -56,7 +56,9 @@ class Settings:
 class Picture:
     """What is generated. `width` and `height` None: the family's usual size; `cfg` None: the family's usual scale.
 
-    `hires` is the scale of a second pass, `pixel_hires` whether its upscaler works on pixels and not on latents.
+    `hires` is the scale of a second pass, `hires_cfg` its CFG scale where it differs, `pixel_hires` whether its
+    upscaler works on pixels and not on latents. `late_encode` is an extension that encodes a picture right before
+    sampling (Fooocus inpaint; ControlNet's inpaint, reference and tile preprocessors).
     """
 
     width: int | None = None
@@ -68,7 +70,9 @@ class Picture:
     new_prompt: bool = False
     cached_prompt: bool = False
     img2img: bool = False
+    late_encode: bool = False
     hires: float | None = None
+    hires_cfg: float | None = None
     pixel_hires: bool = False
     cloned_unet: bool = False
     hard_mb: float = 0
@@ -83,8 +87,13 @@ class Picture:
         """CFG scale: 1 for Flux and Chroma, else 7, where not given."""
         return self.cfg if self.cfg is not None else (1.0 if base in _ONE_PASS else 7.0)
 
-    def workload(self, base: Base) -> Workload:
-        """The loads this makes."""
+    def hires_prompts(self, base: Base) -> int:
+        """Prompts hires fix encodes for itself, though they are the same: a negative one unless its CFG scale is 1."""
+        scale = self.scale(base) if self.hires_cfg is None else self.hires_cfg
+        return 0 if self.hires is None else 1 if scale == 1 else 2
+
+    def workload(self, base: Base, *, inpaint: bool = False) -> Workload:
+        """The loads this makes with a checkpoint of a family, `inpaint` if its UNet takes more than a latent."""
         size = self.size(base)
         passes = [size]
         if self.hires is not None:
@@ -94,9 +103,12 @@ class Picture:
             batch=self.batch,
             images=self.images,
             prompts=1 if self.scale(base) == 1 else 2,
+            hires_prompts=self.hires_prompts(base),
             cached_prompt=self.cached_prompt,
             new_prompt=self.new_prompt,
             img2img=self.img2img,
+            inpaint=inpaint,
+            late_encode=self.late_encode,
             cloned_unet=self.cloned_unet,
             pixel_hires=self.pixel_hires,
             hard=self.hard_mb * MB,
@@ -108,10 +120,20 @@ _ONE_PASS = frozenset({"flux-dev", "flux-schnell", "chroma"})
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """A checkpoint that takes over within an image: hires fix with its own one, or a refiner."""
+
+    role: Literal["hires", "refiner"]
+    checkpoint: Header
+    modules: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Everything a plan depends on. `storage` is `forge_unet_storage_dtype`, `ram_mb` the host's memory if known.
 
-    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32").
+    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `online_loras` are LoRAs with
+    "on the fly" chosen; merged ones change no line. The time to read a `second` checkpoint's file is in no number.
     """
 
     checkpoint: Header
@@ -123,6 +145,9 @@ class Request:
     flags: frozenset[str] = frozenset()
     ram_mb: float | None = None
     name: str = ""
+    controlnets: tuple[Header, ...] = ()
+    online_loras: tuple[Header, ...] = ()
+    second: Second | None = None
 
     @property
     def moment(self) -> Moment:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from forgediag.forge.families import UNET
-from forgediag.model import Header
-from forgediag.plan import Card, Picture, RefusedError, Request, Settings, document, flags_of, plan
+from forgediag.model import MB, Header
+from forgediag.plan import Card, Picture, RefusedError, Request, Second, Settings, document, flags_of, plan
 from forgediag.testing.architectures import vae
 from forgediag.testing.headers import header, plain
 
@@ -126,3 +128,22 @@ def test_the_document_has_the_promised_keys() -> None:
     assert set(made["peak_mb"]) == {"text_encode", "sample", "vae_decode"} == set(made["device_peak_mb"])
     assert made["steps"][-1]["target"] is None
     assert made["per_image_seconds"]["next"] < made["per_image_seconds"]["first"]
+
+
+def test_a_refiner_forge_cannot_load_is_left_out() -> None:
+    request = replace(request_of(), second=Second("refiner", Header("safetensors", {})))
+    assert [step.phase for step in plan(request).steps] == ["text_encode", "sample", "vae_decode"]
+
+
+def test_a_refiner_has_peaks_of_its_own() -> None:
+    made = plan(replace(request_of(Card(12_000)), second=Second("refiner", header("sdxl"))))
+    first, second = (peak for peak in made.peaks if peak.phase == "sample" and peak.image == 1)
+    assert second.allocated > first.allocated + 3000 * MB
+
+
+def test_hires_fix_encodes_its_prompts_as_its_own_scale_asks() -> None:
+    counts = [Picture(cfg=7, hires=1.5, hires_cfg=scale).workload("sdxl").hires_prompts for scale in (None, 7, 1)] + [
+        Picture(cfg=1, hires=1.5).workload("sdxl").hires_prompts,
+        Picture().workload("sdxl").hires_prompts,
+    ]
+    assert counts == [2, 2, 1, 1, 0]

@@ -18,6 +18,11 @@ STATES = {"LOW": "always_low_vram", "NO": "always_no_vram"}
 
 
 def request_of(scenario: dict[str, Any]) -> Request:
+    """The request that loads in the order the scenarios were played in.
+
+    They encode two prompts before hires fix (a real Forge does so at CFG 1; it encodes hires fix's own as well), and a
+    picture after the prompts (a real Forge does so for an extension; img2img encodes before them).
+    """
     flags = set(scenario["flags"]) | {STATES[state] for state in [scenario["vram_state"]] if state in STATES}
     return Request(
         checkpoint=header(scenario["checkpoint"]),
@@ -28,10 +33,10 @@ def request_of(scenario: dict[str, Any]) -> Request:
             width=scenario["width"],
             height=scenario["height"],
             batch=scenario["batch"],
-            cfg=1 if scenario["cfg_1"] else 7,
+            cfg=1 if scenario["cfg_1"] or scenario["passes"] == 2 else 7,
             images=scenario["images"],
             new_prompt=scenario["new_prompt_each_image"],
-            img2img=scenario["img2img"],
+            late_encode=scenario["img2img"],
             hires=1 if scenario["passes"] == 2 else None,
             cloned_unet=scenario["cloned_unet"],
             hard_mb=scenario["hard_mb"],

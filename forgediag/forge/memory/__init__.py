@@ -3,7 +3,7 @@
 from forgediag.forge.memory.estimates import decode_estimate, encode_estimate, unet_estimate
 from forgediag.forge.memory.manager import Body, Load, Manager, Swap
 from forgediag.forge.memory.rules import Rules, rules
-from forgediag.forge.memory.run import Run, Step, Workload, run
+from forgediag.forge.memory.run import Run, Step, Successor, Workload, run
 from forgediag.forge.memory.start import Room, start
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Rules",
     "Run",
     "Step",
+    "Successor",
     "Swap",
     "Workload",
     "decode_estimate",

@@ -11,36 +11,64 @@ from forgediag.forge.components import Component
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Part
 from forgediag.forge.memory.estimates import decode_estimate, encode_estimate, unet_estimate
 from forgediag.forge.memory.manager import Body, Entry, Load, Manager
+from forgediag.forge.memory.start import built
 
 Phase = Literal["text_encode", "vae_encode", "sample", "vae_decode"]
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """A checkpoint that takes over within an image: for hires fix's second pass, or as refiner in the midst of one.
+
+    Forge drops the first one for it, builds it anew, and does the same the other way round before the next image.
+    """
+
+    role: Literal["hires", "refiner"]
+    parts: Mapping[Part, Component]
+    ram: float
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What is generated. Pixels; `passes` are the sizes sampled one after the other (hires fix has two).
 
-    `prompts` is how many prompts are encoded for one image (two with a negative prompt, one at CFG 1);
-    `cached_prompt` leaves even the first image's out. `hard` bytes are preserved while sampling (ControlLoRA, online
-    LoRAs), `pixel_hires` decodes and encodes between the passes (an upscaler that is not a latent one).
+    `prompts` is how many prompts are encoded for one image (two with a negative prompt, one at CFG 1), `hires_prompts`
+    how many more for hires fix; `cached_prompt` leaves even the first image's out. `img2img` encodes the picture
+    before the prompts, `late_encode` after them, and an `inpaint` checkpoint encodes what it may not change. `hard`
+    bytes are preserved while sampling (ControlLoRA, online LoRAs), `companions` are loaded with the UNet
+    (ControlNets). `pixel_hires` decodes and encodes between the passes (an upscaler that is not a latent one). The
+    order is that of the loads traced in a real Forge dfdcbab.
     """
 
     passes: tuple[tuple[int, int], ...] = ((1024, 1024),)
     batch: int = 1
     images: int = 1
     prompts: int = 2
+    hires_prompts: int = 0
     cached_prompt: bool = False
     new_prompt: bool = False
     img2img: bool = False
+    inpaint: bool = False
+    late_encode: bool = False
     cloned_unet: bool = False
     pixel_hires: bool = False
     hard: float = 0
     split_attention: bool = False
     companions: tuple[Body, ...] = ()
+    successor: Successor | None = None
+
+    @property
+    def clones(self) -> bool:
+        """Whether every image has a UNet patcher of its own: an extension changes it, or a ControlNet hangs on it."""
+        return self.cloned_unet or bool(self.companions)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One phase of one image: the lines printed, the loads, and what lay on the card when it computed. Bytes."""
+    """One phase of one image: the lines printed, the loads, and what lay on the card when it computed. Bytes.
+
+    `succeeded` tells a phase of the checkpoint that took over.
+    """
 
     phase: Phase
     image: int
@@ -53,6 +81,7 @@ class Step:
     taken: float
     swapped: float
     estimate: float
+    succeeded: bool = False
 
 
 @dataclass(slots=True)
@@ -75,61 +104,109 @@ def run(manager: Manager, parts: Mapping[Part, Component], work: Workload) -> Ru
 @dataclass(slots=True)
 class _Session:
     manager: Manager
-    parts: Mapping[Part, Component]
+    first: Mapping[Part, Component]
     work: Workload
     patcher: int = 0
+    succeeded: bool = False
     swapped: dict[str, float] = field(default_factory=dict[str, float])
     done: Run = field(default_factory=Run)
 
+    @property
+    def parts(self) -> Mapping[Part, Component]:
+        """Of the checkpoint that is loaded."""
+        return self.work.successor.parts if self.succeeded and self.work.successor else self.first
+
     def run(self) -> Run:
-        bodies = {body.target: body for body in self.manager.bodies}
-        for image in range(1, self.work.images + 1):
-            if TEXT_ENCODER in bodies and not self.work.cached_prompt and (image == 1 or self.work.new_prompt):
-                self._encode(bodies[TEXT_ENCODER], image)
-            if self.work.cloned_unet:
-                self._abandon(bodies.get(UNET))
-            self._generate(bodies, image)
+        work = self.work
+        for image in range(1, work.images + 1):
+            again = self.succeeded
+            if again:
+                self._exchange()
+            if work.img2img:
+                self._vae("vae_encode", image, work.passes[0], work.batch + work.inpaint)
+            self._abandon()
+            if not work.cached_prompt and (image == 1 or work.new_prompt or again):
+                later = work.successor is not None and work.successor.role == "hires"
+                self._encode(image, work.prompts + (0 if later else work.hires_prompts))
+            self._generate(image)
         return self.done
 
-    def _generate(self, bodies: Mapping[str, Body], image: int) -> None:
-        passes = self.work.passes
-        if self.work.img2img:
-            self._vae("vae_encode", bodies, image, passes[0])
-        for index, size in enumerate(passes):
-            if index and self.work.pixel_hires:
-                self._vae("vae_decode", bodies, image, passes[index - 1])
-                self._vae("vae_encode", bodies, image, size)
-            if UNET in bodies:
-                self._sample(bodies[UNET], image, size)
-        self._vae("vae_decode", bodies, image, passes[-1])
+    def _generate(self, image: int) -> None:
+        work = self.work
+        for index, size in enumerate(work.passes):
+            if index:
+                self._between(image, index)
+            if work.late_encode or (work.inpaint and not work.img2img and not (index and work.pixel_hires)):
+                self._vae("vae_encode", image, work.passes[0], work.batch if work.inpaint else 1)
+            self._sample(image, size)
+            if not index and work.successor is not None and work.successor.role == "refiner":
+                self._exchange()
+                self._encode(image, work.prompts)
+                self._sample(image, size)
+        self._vae("vae_decode", image, work.passes[-1])
 
-    def _encode(self, body: Body, image: int) -> None:
-        for _ in range(self.work.prompts):
+    def _between(self, image: int, index: int) -> None:
+        """From one pass of hires fix to the next."""
+        work, size = self.work, self.work.passes[index]
+        if work.pixel_hires:
+            self._vae("vae_decode", image, work.passes[index - 1])
+        exchanged = work.successor is not None and work.successor.role == "hires"
+        if exchanged:
+            self._exchange()
+        if work.pixel_hires:
+            self._vae("vae_encode", image, size, work.batch + work.inpaint)
+        if exchanged:
+            self._encode(image, work.hires_prompts)
+
+    def _exchange(self) -> None:
+        """forge_model_reload: everything is unloaded, the other checkpoint is built."""
+        self.manager.unload_all()
+        self.succeeded = not self.succeeded
+        ram = self.work.successor.ram if self.work.successor else 0.0
+        self.manager.bodies = [*built(self.manager, self.parts, ram), *self.work.companions]
+        self.swapped.clear()
+
+    def _body(self, part: Part) -> Body | None:
+        return next((body for body in self.manager.bodies if body.target == part), None)
+
+    def _encode(self, image: int, prompts: int) -> None:
+        body = self._body(TEXT_ENCODER)
+        if body is None:
+            return
+        for _ in range(prompts):
             self.manager.load([Entry(body)])
             body.use()
         self._close("text_encode", image, self.work.passes[0], body, 0)
 
-    def _abandon(self, body: Body | None) -> None:
-        for entry in self.manager.entries:
-            entry.abandoned = entry.abandoned or entry.body is body
+    def _abandon(self) -> None:
+        """What the last image's clone of the UNet held is nobody's now."""
+        if self.work.clones:
+            for held in (self._body(UNET), *self.work.companions):
+                for entry in self.manager.entries:
+                    entry.abandoned = entry.abandoned or entry.body is held
 
-    def _sample(self, body: Body, image: int, size: tuple[int, int]) -> None:
+    def _sample(self, image: int, size: tuple[int, int]) -> None:
+        body = self._body(UNET)
+        if body is None:
+            return
         element = dtypes.SIZE[self.parts[UNET].computation]
         needed = unet_estimate(*size, self.work.batch, element, split_attention=self.work.split_attention)
-        if self.work.cloned_unet:
-            self.patcher += 1
-        others = [Entry(companion) for companion in self.work.companions]
+        self._abandon()
+        self.patcher += self.work.clones
+        others = [Entry(companion, self.patcher) for companion in self.work.companions]
         self.manager.load([Entry(body, self.patcher), *others], needed, self.work.hard)
         body.use()
         self._close("sample", image, size, body, needed)
 
-    def _vae(self, phase: Phase, bodies: Mapping[str, Body], image: int, size: tuple[int, int]) -> None:
-        if VAE not in bodies:
+    def _vae(self, phase: Phase, image: int, size: tuple[int, int], times: int = 1) -> None:
+        body = self._body(VAE)
+        if body is None:
             return
         estimate = decode_estimate if phase == "vae_decode" else encode_estimate
         needed = estimate(*size, dtypes.SIZE[self.parts[VAE].storage])
-        self.manager.load([Entry(bodies[VAE])], needed)
-        self._close(phase, image, size, bodies[VAE], needed)
+        for _ in range(times):
+            self.manager.load([Entry(body)], needed)
+        self._close(phase, image, size, body, needed)
 
     def _close(self, phase: Phase, image: int, size: tuple[int, int], body: Body, estimate: float) -> None:
         manager = self.manager
@@ -149,6 +226,7 @@ class _Session:
                 manager.free_empty - free,
                 self.swapped.get(body.target, 0) if body.swapped else 0,
                 estimate,
+                self.succeeded,
             )
         )
         manager.lines, manager.loads, manager.unloads, manager.moved_out = [], [], [], 0

@@ -41,9 +41,17 @@ def start(
     swap: Swap = QUEUE,
 ) -> Manager:
     """A manager with these parts, nothing loaded yet."""
+    manager = Manager(rules, room.free, room.inference, charge, swap)
+    manager.bodies = built(manager, parts, room.ram)
+    return manager
+
+
+def built(manager: Manager, parts: Mapping[Part, Component], ram: float) -> list[Body]:
+    """The parts as they lie in memory right after Forge built them, on a manager that holds no other ones."""
+    rules = manager.rules
     bodies = [Body(part, made.stages, part in rules.on_cpu, part in rules.kept_on_gpu) for part, made in parts.items()]
     for body in bodies:
-        if body.target == UNET and created_on_gpu(rules, parts[UNET], room.free, room.ram):
+        if body.target == UNET and created_on_gpu(rules, parts[UNET], manager.free_empty, ram):
             body.move(to_gpu=True)
             body.late = False
-    return Manager(rules, room.free, room.inference, charge, swap, bodies)
+    return bodies

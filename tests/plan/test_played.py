@@ -1,0 +1,59 @@
+"""More situations played through Forge's own code: inpaint checkpoints, hires fix, refiner, LoRAs, ControlNets.
+
+Order of the loads as traced in requests to a real Forge dfdcbab, lines as its memory manager printed them on a
+scripted card.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forgediag.plan import Card, Picture, Request, Second, Settings, plan
+from forgediag.testing.adapters import controlnet, lora
+from forgediag.testing.headers import header
+
+DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "played.json").read_text())
+SCENARIOS: list[dict[str, Any]] = [DATA["defaults"] | scenario for scenario in DATA["scenarios"]]
+
+
+def second_of(scenario: dict[str, Any]) -> Second | None:
+    if scenario["refiner"]:
+        return Second("refiner", header(scenario["refiner"]))
+    return Second("hires", header(scenario["hires_checkpoint"])) if scenario["hires_checkpoint"] else None
+
+
+def request_of(scenario: dict[str, Any]) -> Request:
+    return Request(
+        checkpoint=header(scenario["checkpoint"]),
+        modules=tuple(map(header, scenario["modules"])),
+        card=Card(scenario["free_mb"]),
+        settings=Settings(scenario["forge_inference_memory"]),
+        picture=Picture(
+            width=scenario["width"],
+            height=scenario["height"],
+            batch=scenario["batch"],
+            cfg=1 if scenario["cfg_1"] else 7,
+            images=scenario["images"],
+            new_prompt=scenario["new_prompt_each_image"],
+            img2img=scenario["img2img"],
+            late_encode=scenario["late_encode"],
+            hires=scenario["hires"],
+            pixel_hires=scenario["pixel_hires"],
+            cloned_unet=scenario["cloned_unet"],
+        ),
+        storage=scenario["storage"],
+        ram_mb=scenario["free_ram_mb"],
+        controlnets=tuple(controlnet(*net) for net in scenario["controlnets"]),
+        online_loras=tuple(map(lora, scenario["loras"])) if scenario["online_lora"] else (),
+        second=second_of(scenario),
+    )
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: str(scenario["name"]))
+def test_every_line_is_forges_own(scenario: dict[str, Any]) -> None:
+    made = plan(request_of(scenario))
+    assert [line for step in made.steps for line in step.log] == scenario["lines"]
