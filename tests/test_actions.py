@@ -269,6 +269,7 @@ def test_ersatzforge_gets_its_one_option_for_the_swap() -> None:
         ({"forge_canvas_plain": 1}, "forge_canvas_plain is a switch"),
         ({"forge_additional_modules": "ae.safetensors"}, "is a list"),
         ({"forge_async_loading": {}}, "is a table"),
+        ({"forge_async_loading": None}, "None is a null"),
     ],
 )
 def test_what_would_break_forges_options_is_not_sent(wanted: dict[str, Any], words: str) -> None:
