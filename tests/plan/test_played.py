@@ -44,11 +44,13 @@ def request_of(scenario: dict[str, Any]) -> Request:
             hires=scenario["hires"],
             pixel_hires=scenario["pixel_hires"],
             cloned_unet=scenario["cloned_unet"],
+            new_lora=scenario["new_lora"],
         ),
         storage=scenario["storage"],
+        flags=frozenset({"always_no_vram"} if scenario["vram_state"] == "NO" else ()),
         ram_mb=scenario["free_ram_mb"],
         controlnets=tuple(controlnet(*net) for net in scenario["controlnets"]),
-        online_loras=tuple(map(lora, scenario["loras"])) if scenario["online_lora"] else (),
+        online_loras=tuple(lora(*net) for net in scenario["loras"]) if scenario["online_lora"] else (),
         second=second_of(scenario),
     )
 
