@@ -135,7 +135,8 @@ class Second:
 class Request:
     """Everything a plan depends on. `storage` is `forge_unet_storage_dtype`, `ram_mb` the host's memory if known.
 
-    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `online_loras` are LoRAs with
+    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `controlnets` clone the UNet for
+    every pass, even those that are not loaded beside it (ControlLoRAs, T2I adapters). `online_loras` are LoRAs with
     "on the fly" chosen; merged ones change no line. The time to read a `second` checkpoint's file is in no number.
     """
 

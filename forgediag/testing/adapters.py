@@ -63,3 +63,16 @@ def controlnet(family: str, kind: str = "F16", prefix: str = "") -> Header:
 
 def _convolution(name: str, outside: int, inside: int, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outside, inside, size, size), f"{name}.bias": (outside,)}
+
+
+def control_lora(family: str, rank: int = 64) -> Header:
+    """A ControlLoRA: a ControlNet whose transformers' matrices are two thin ones each, the rest its own."""
+    made = {"lora_controlnet": tensor("F16", (1,))}
+    for name, found in controlnet(family).tensors.items():
+        if len(found.shape) == 2 and ".transformer_blocks." in name:
+            path = name.removesuffix(".weight")
+            made[f"{path}.up"] = tensor("F16", (found.shape[0], rank))
+            made[f"{path}.down"] = tensor("F16", (rank, found.shape[1]))
+        elif name.endswith(".bias") or name.startswith(("zero_convs.", "input_hint_block.", "middle_block_out.")):
+            made[name] = found
+    return Header("safetensors", made)

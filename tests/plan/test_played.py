@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
+from forgediag.model import Header
 from forgediag.plan import Card, Picture, Request, Second, Settings, plan
-from forgediag.testing.adapters import controlnet, lora
+from forgediag.testing.adapters import control_lora, controlnet, lora
 from forgediag.testing.headers import header
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "played.json").read_text())
 SCENARIOS: list[dict[str, Any]] = [DATA["defaults"] | scenario for scenario in DATA["scenarios"]]
+
+
+def net_of(net: list[str]) -> Header:
+    return control_lora(net[1]) if net[0] == "lora" else controlnet(*net)
 
 
 def second_of(scenario: dict[str, Any]) -> Second | None:
@@ -47,9 +52,11 @@ def request_of(scenario: dict[str, Any]) -> Request:
             new_lora=scenario["new_lora"],
         ),
         storage=scenario["storage"],
-        flags=frozenset({"always_no_vram"} if scenario["vram_state"] == "NO" else ()),
+        flags=frozenset(
+            () if scenario["vram_state"] == "NORMAL" else {f"always_{scenario['vram_state'].lower()}_vram"}
+        ),
         ram_mb=scenario["free_ram_mb"],
-        controlnets=tuple(controlnet(*net) for net in scenario["controlnets"]),
+        controlnets=tuple(map(net_of, scenario["controlnets"])),
         online_loras=tuple(lora(*net) for net in scenario["loras"]) if scenario["online_lora"] else (),
         second=second_of(scenario),
     )
