@@ -169,7 +169,8 @@ def _workload(request: Request, prepared: Prepared, base: Base) -> Workload:
         return work
     kept = preserved(request.controlnets, request.online_loras, unet.storage, unet.computation)
     nets = companions(request.controlnets, request.card.device, request.moment)
-    return replace(work, companions=nets, hard=work.hard + kept)
+    cloned = work.cloned_unet or bool(request.controlnets)
+    return replace(work, companions=nets, hard=work.hard + kept, cloned_unet=cloned)
 
 
 def _ram(request: Request) -> float:

@@ -58,7 +58,8 @@ class Picture:
 
     `hires` is the scale of a second pass, `hires_cfg` its CFG scale where it differs, `pixel_hires` whether its
     upscaler works on pixels and not on latents. `late_encode` is an extension that encodes a picture right before
-    sampling (Fooocus inpaint; ControlNet's inpaint, reference and tile preprocessors).
+    sampling (Fooocus inpaint; ControlNet's inpaint, reference and tile preprocessors), `new_lora` another LoRA with
+    every image.
     """
 
     width: int | None = None
@@ -75,6 +76,7 @@ class Picture:
     hires_cfg: float | None = None
     pixel_hires: bool = False
     cloned_unet: bool = False
+    new_lora: bool = False
     hard_mb: float = 0
     split_attention: bool = False
 
@@ -110,6 +112,7 @@ class Picture:
             inpaint=inpaint,
             late_encode=self.late_encode,
             cloned_unet=self.cloned_unet,
+            new_lora=self.new_lora,
             pixel_hires=self.pixel_hires,
             hard=self.hard_mb * MB,
             split_attention=self.split_attention,
@@ -132,7 +135,8 @@ class Second:
 class Request:
     """Everything a plan depends on. `storage` is `forge_unet_storage_dtype`, `ram_mb` the host's memory if known.
 
-    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `online_loras` are LoRAs with
+    `flags` are Forge's start flags as attributes ("always_low_vram", "vae_in_fp32"). `controlnets` clone the UNet for
+    every pass, even those that are not loaded beside it (ControlLoRAs, T2I adapters). `online_loras` are LoRAs with
     "on the fly" chosen; merged ones change no line. The time to read a `second` checkpoint's file is in no number.
     """
 

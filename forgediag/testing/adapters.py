@@ -14,7 +14,7 @@ _HINT = (3, 16, 16, 32, 32, 96, 96, 256, 320)
 
 
 def lora(family: str, rank: int = 16) -> Header:
-    """A LoRA in kohya's spelling for "sd15" or "sdxl": every linear layer of the UNet's transformers and of CLIP."""
+    """A LoRA in kohya's spelling for "sd15", "sdxl" or "flux": every linear layer of the transformers and of CLIP."""
     made: dict[str, Tensor] = {}
     for name, (outside, inside), kernel in (*_unet_targets(family), *_clip_targets(family)):
         made[f"{name}.lora_up.weight"] = tensor("F16", (outside, rank, *kernel))
@@ -29,13 +29,14 @@ Target = tuple[str, tuple[int, int], tuple[int, ...]]
 def _unet_targets(family: str) -> Iterator[Target]:
     for name, found in header(family).tensors.items():
         path = name.removeprefix(UNET).removesuffix(".weight")
-        inside = ".transformer_blocks." in name or ".proj_" in name
-        if inside and name.startswith(UNET) and name.endswith(".weight") and len(found.shape) in {2, 4}:
+        inside = (".transformer_blocks." in name or ".proj_" in name) and name.startswith(UNET)
+        inside = inside or name.startswith(("double_blocks.", "single_blocks."))
+        if inside and name.endswith(".weight") and len(found.shape) in {2, 4}:
             yield f"lora_unet_{path.replace('.', '_')}", (found.shape[0], found.shape[1]), found.shape[2:]
 
 
 def _clip_targets(family: str) -> Iterator[Target]:
-    for encoder, wide, depth in _ENCODERS[family]:
+    for encoder, wide, depth in _ENCODERS.get(family, ()):
         for index in range(depth):
             place = f"lora_{encoder}_text_model_encoder_layers_{index}"
             for part in ("q_proj", "v_proj"):
@@ -62,3 +63,16 @@ def controlnet(family: str, kind: str = "F16", prefix: str = "") -> Header:
 
 def _convolution(name: str, outside: int, inside: int, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outside, inside, size, size), f"{name}.bias": (outside,)}
+
+
+def control_lora(family: str, rank: int = 64) -> Header:
+    """A ControlLoRA: a ControlNet whose transformers' matrices are two thin ones each, the rest its own."""
+    made = {"lora_controlnet": tensor("F16", (1,))}
+    for name, found in controlnet(family).tensors.items():
+        if len(found.shape) == 2 and ".transformer_blocks." in name:
+            path = name.removesuffix(".weight")
+            made[f"{path}.up"] = tensor("F16", (found.shape[0], rank))
+            made[f"{path}.down"] = tensor("F16", (rank, found.shape[1]))
+        elif name.endswith(".bias") or name.startswith(("zero_convs.", "input_hint_block.", "middle_block_out.")):
+            made[name] = found
+    return Header("safetensors", made)

@@ -7,13 +7,11 @@ import pytest
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.extras import companions, preserved
 from forgediag.model import MB, Header
-from forgediag.testing.adapters import controlnet, lora
+from forgediag.testing.adapters import control_lora, controlnet, lora
 from forgediag.testing.headers import tensor
 
 MOMENT = Moment(8000 * MB, 1024 * MB)
-CONTROL_LORA = Header(
-    "safetensors", controlnet("sd15").tensors | {"lora_controlnet": tensor("F16", ()), "a.up": tensor("F16", (10, 10))}
-)
+CONTROL_LORA = control_lora("sd15")
 ADAPTER = Header("safetensors", {"body.0.block1.weight": tensor("F16", (320, 320, 3, 3))})
 
 

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
+from forgediag.model import Header
 from forgediag.plan import Card, Picture, Request, Second, Settings, plan
-from forgediag.testing.adapters import controlnet, lora
+from forgediag.testing.adapters import control_lora, controlnet, lora
 from forgediag.testing.headers import header
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "played.json").read_text())
 SCENARIOS: list[dict[str, Any]] = [DATA["defaults"] | scenario for scenario in DATA["scenarios"]]
+
+
+def net_of(net: list[str]) -> Header:
+    return control_lora(net[1]) if net[0] == "lora" else controlnet(*net)
 
 
 def second_of(scenario: dict[str, Any]) -> Second | None:
@@ -44,11 +49,15 @@ def request_of(scenario: dict[str, Any]) -> Request:
             hires=scenario["hires"],
             pixel_hires=scenario["pixel_hires"],
             cloned_unet=scenario["cloned_unet"],
+            new_lora=scenario["new_lora"],
         ),
         storage=scenario["storage"],
+        flags=frozenset(
+            () if scenario["vram_state"] == "NORMAL" else {f"always_{scenario['vram_state'].lower()}_vram"}
+        ),
         ram_mb=scenario["free_ram_mb"],
-        controlnets=tuple(controlnet(*net) for net in scenario["controlnets"]),
-        online_loras=tuple(map(lora, scenario["loras"])) if scenario["online_lora"] else (),
+        controlnets=tuple(map(net_of, scenario["controlnets"])),
+        online_loras=tuple(lora(*net) for net in scenario["loras"]) if scenario["online_lora"] else (),
         second=second_of(scenario),
     )
 

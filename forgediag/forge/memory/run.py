@@ -36,8 +36,8 @@ class Workload:
     how many more for hires fix; `cached_prompt` leaves even the first image's out. `img2img` encodes the picture
     before the prompts, `late_encode` after them, and an `inpaint` checkpoint encodes what it may not change. `hard`
     bytes are preserved while sampling (ControlLoRA, online LoRAs), `companions` are loaded with the UNet
-    (ControlNets). `pixel_hires` decodes and encodes between the passes (an upscaler that is not a latent one). The
-    order is that of the loads traced in a real Forge dfdcbab.
+    (ControlNets). `new_lora` changes the LoRA with every image. `pixel_hires` decodes and encodes between the passes
+    (an upscaler that is not a latent one). The order is that of the loads traced in a real Forge dfdcbab.
     """
 
     passes: tuple[tuple[int, int], ...] = ((1024, 1024),)
@@ -51,6 +51,7 @@ class Workload:
     inpaint: bool = False
     late_encode: bool = False
     cloned_unet: bool = False
+    new_lora: bool = False
     pixel_hires: bool = False
     hard: float = 0
     split_attention: bool = False
@@ -59,7 +60,7 @@ class Workload:
 
     @property
     def clones(self) -> bool:
-        """Whether every image has a UNet patcher of its own: an extension changes it, or a ControlNet hangs on it."""
+        """Whether every pass has a UNet patcher of its own: an extension changes it, or a ControlNet hangs on it."""
         return self.cloned_unet or bool(self.companions)
 
 
@@ -124,7 +125,10 @@ class _Session:
                 self._exchange()
             if work.img2img:
                 self._vae("vae_encode", image, work.passes[0], work.batch + work.inpaint)
-            self._abandon()
+            if work.new_lora:
+                self._renew(TEXT_ENCODER, UNET)
+            elif work.clones:
+                self._renew(UNET)
             if not work.cached_prompt and (image == 1 or work.new_prompt or again):
                 later = work.successor is not None and work.successor.role == "hires"
                 self._encode(image, work.prompts + (0 if later else work.hires_prompts))
@@ -174,16 +178,16 @@ class _Session:
         if body is None:
             return
         for _ in range(prompts):
-            self.manager.load([Entry(body)])
+            self.manager.load([Entry(body, image if self.work.new_lora else 0)])
             body.use()
         self._close("text_encode", image, self.work.passes[0], body, 0)
 
-    def _abandon(self) -> None:
-        """What the last image's clone of the UNet held is nobody's now."""
-        if self.work.clones:
-            for held in (self._body(UNET), *self.work.companions):
-                for entry in self.manager.entries:
-                    entry.abandoned = entry.abandoned or entry.body is held
+    def _renew(self, *parts: Part) -> None:
+        """Patchers of these parts made anew; the last ones, and the ControlNets on them, are nobody's now."""
+        self.patcher += 1
+        for held in (*map(self._body, parts), *self.work.companions):
+            for entry in self.manager.entries:
+                entry.abandoned = entry.abandoned or entry.body is held
 
     def _sample(self, image: int, size: tuple[int, int]) -> None:
         body = self._body(UNET)
@@ -191,8 +195,8 @@ class _Session:
             return
         element = dtypes.SIZE[self.parts[UNET].computation]
         needed = unet_estimate(*size, self.work.batch, element, split_attention=self.work.split_attention)
-        self._abandon()
-        self.patcher += self.work.clones
+        if self.work.clones:
+            self._renew(UNET)
         others = [Entry(companion, self.patcher) for companion in self.work.companions]
         self.manager.load([Entry(body, self.patcher), *others], needed, self.work.hard)
         body.use()
