@@ -2,6 +2,7 @@
 
 from forgediag.check import Check
 from forgediag_checks.autoencoder import vae_latent_channels
+from forgediag_checks.bus import pcie_link
 from forgediag_checks.files import model_file_whole
 from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
@@ -20,6 +21,7 @@ CHECKS: tuple[Check, ...] = (
     inference_memory_range,
     gpu_other_processes,
     host_ram,
+    pcie_link,
     torch_driver_gpu,
     secrets_exposed,
 )
