@@ -18,17 +18,24 @@ HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-optio
 PLAIN = "text/plain; charset=utf-8"
 
 
-KEEP_WARM = 60.0
-"""Seconds after its last request for which a format is rendered as soon as there is a new report."""
+AHEAD = 2.0
+"""Seconds before the next expected request in which each new report is rendered at once."""
 
 
 @dataclass(slots=True)
 class _Rendering:
+    """The newest rendering of one format. `asked` and `interval` are times of snapshots, in seconds."""
+
     exporter: Exporter
     compressed: bool
-    asked: float
     report: Report
     response: Response
+    asked: float
+    interval: float | None = None
+
+    def expected(self, now: float) -> bool:
+        """Whether the next request is about to come, if they go on coming as they did."""
+        return self.interval is not None and self.interval - AHEAD <= now - self.asked <= 2 * self.interval + AHEAD
 
 
 class Site:
@@ -71,22 +78,21 @@ class Site:
         return self._render(exporter, report, compressed=_accepts_gzip(request.headers.get("accept-encoding", "")))
 
     def warm(self, report: Report) -> None:
-        """Render what was asked for lately, so that the next scrape only has to send bytes."""
-        now = report.snapshot.at
-        for key, known in tuple(self._renderings.items()):
-            if now - known.asked > KEEP_WARM:
-                del self._renderings[key]
-            else:
+        """Render what is about to be asked for, so that a scraper's next request only has to be sent bytes."""
+        for known in self._renderings.values():
+            if known.expected(report.snapshot.at):
                 known.report, known.response = report, _respond(known.exporter, report, compressed=known.compressed)
 
     def _render(self, exporter: Exporter, report: Report, *, compressed: bool) -> Response:
-        key = (exporter.name, compressed)
+        key, now = (exporter.name, compressed), report.snapshot.at
         known = self._renderings.get(key)
-        if known is None or known.report is not report:
+        if known is None:
             response = _respond(exporter, report, compressed=compressed)
-            known = _Rendering(exporter, compressed, report.snapshot.at, report, response)
-            self._renderings[key] = known
-        known.asked = report.snapshot.at
+            self._renderings[key] = _Rendering(exporter, compressed, report, response, now)
+            return response
+        if known.report is not report:
+            known.report, known.response = report, _respond(exporter, report, compressed=compressed)
+        known.asked, known.interval = now, max(0.0, now - known.asked)
         return known.response
 
 

@@ -87,6 +87,36 @@ def test_each_format_is_rendered_once_a_report() -> None:
     assert rendered.count == 3
 
 
+def at(seconds: float) -> Report:
+    return Report(Snapshot(seconds, (), Gap("n", "missing"), Gap("h", "missing")), (), (), {})
+
+
+def test_a_scrapers_next_request_finds_its_answer_rendered() -> None:
+    rendered = Rendered()
+    for seconds in range(31):
+        rendered.report = at(float(seconds))
+        rendered.site.warm(rendered.report)
+        before = rendered.count
+        if seconds % 15 == 0:
+            rendered.get("/metrics")
+    assert before == rendered.count
+    assert rendered.count <= 7
+
+
+def test_one_request_is_no_rhythm_and_one_that_ended_is_forgotten() -> None:
+    rendered = Rendered()
+    rendered.report = at(0.0)
+    rendered.get("/metrics")
+    for seconds in range(1, 60):
+        rendered.site.warm(at(float(seconds)))
+    assert rendered.count == 1
+    rendered.report = at(60.0)
+    rendered.get("/metrics")
+    for seconds in range(300, 310):
+        rendered.site.warm(at(float(seconds)))
+    assert rendered.count == 2
+
+
 def test_before_the_first_poll_it_is_alive_but_not_ready() -> None:
     rendered = Rendered()
     rendered.report = None

@@ -31,7 +31,6 @@ from build import build  # noqa: E402
 from control import FakeNvml  # noqa: E402
 
 PEER = "nvitop-exporter==1.7.2"
-TICK = os.sysconf("SC_CLK_TCK")
 REQUEST = (
     b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n"
     b"Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n\r\n"
@@ -108,9 +107,9 @@ class Scraper:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Time a process has run so far, all threads, in nanosecond resolution: /proc's own ticks are 10 ms."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(path.read_text("utf-8").split()[0]) for path in threads) / 1e9
 
 
 def rss(pid: int) -> float:
