@@ -16,6 +16,9 @@ from forgediag.server import Site
 
 log = logging.getLogger("forgediag")
 
+RESTART = 5.0
+"""Seconds before a daemon that ended by itself is started again: the log says why it did."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -77,7 +80,10 @@ class Service:
         running = asyncio.ensure_future(self._daemon.run(ended))
         stopping = asyncio.ensure_future(stop.wait())
         reloading = asyncio.ensure_future(self._reloaded(hangup, reread))
-        await asyncio.wait([running, stopping, reloading], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([running, stopping, reloading], return_when=asyncio.FIRST_COMPLETED)
+        if done == {running}:
+            log.error("the daemon ended by itself; it starts again in %g s", RESTART)
+            await asyncio.wait([stopping], timeout=RESTART)
         ended.set()
         stopping.cancel()
         reloading.cancel()

@@ -1,0 +1,71 @@
+"""The service around the daemon: what happens when the daemon itself ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from forgediag.cli import serving
+from forgediag.cli.serving import Service
+from forgediag.config import Config
+from forgediag.model import Gap, Known, Nvml
+
+
+class NoGpus:
+    """A sampler on a machine without a card."""
+
+    stuck: Gap | None = None
+    lag: float | None = None
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def job_running(self, running: bool, gpus: object = None) -> None:
+        pass
+
+    def snapshot(self) -> Known[Nvml]:
+        return Gap("no card", "missing", expected=True)
+
+
+class Crashing:
+    """A daemon that ends at once, three times, and then stops the service."""
+
+    started = 0
+    stop: asyncio.Event | None = None
+
+    def __init__(self, *_: object, **__: object) -> None:
+        Crashing.started += 1
+
+    async def run(self, _: asyncio.Event) -> None:
+        if Crashing.started == 3 and Crashing.stop is not None:
+            Crashing.stop.set()
+
+
+def test_a_daemon_that_ends_by_itself_is_started_again_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def remember(stop: asyncio.Event, reload: asyncio.Event | None = None) -> None:
+        Crashing.stop = stop
+
+    monkeypatch.setattr(serving, "Daemon", Crashing)
+    monkeypatch.setattr(serving, "RESTART", 0.05)
+    monkeypatch.setattr(serving, "stop_on_signals", remember)
+    service = Service(replace(Config(), listen="127.0.0.1:0"), lambda _: NoGpus())
+    asyncio.run(service.run(None, lambda _: None))
+    assert Crashing.started == 3
+    assert caplog.text.count("it starts again in 0.05 s") >= 2
+
+
+def test_an_address_for_everybody_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    async def act() -> None:
+        service = Service(replace(Config(), listen="0.0.0.0:0", targets=()), lambda _: NoGpus())
+        server = await service._listen()
+        await server.close()
+
+    asyncio.run(act())
+    assert "everybody who reaches this machine" in caplog.text
