@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -31,6 +30,7 @@ from forgediag.model import (
 )
 from forgediag.plan import Card, Picture, RefusedError, Request, Settings, recommend
 from forgediag.sources.files import read_header
+from forgediag.sources.thread import in_thread
 
 CONTEXT = 818 * MB
 """What a CUDA context and the first kernels take of Forge's own memory (620 + 198 MB measured on an H100)."""
@@ -73,7 +73,7 @@ class Adviser:
         if question == self._asked:
             return
         self._asked = question
-        self.advice = question if isinstance(question, Gap) else await asyncio.to_thread(answer, question)
+        self.advice = question if isinstance(question, Gap) else await in_thread(lambda: answer(question))
 
 
 def ask(target: Target, host: Known[Host], picture: Picture, card: Card | None = None) -> Known[Question]:

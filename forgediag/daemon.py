@@ -30,6 +30,7 @@ from forgediag.sources.host import is_local, read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
 from forgediag.sources.poll import ForgePoll
+from forgediag.sources.thread import in_thread
 
 JUDGE_AT_LEAST_EVERY = 5.0
 """Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
@@ -174,7 +175,7 @@ class Daemon:
             await watch.poll.read_once()
             await watch.local.refresh(watch.poll.url, watch.poll.facts())
             await watch.poll.close()
-        await asyncio.to_thread(self._wait_for_gpus)
+        await in_thread(self._wait_for_gpus)
         for watch in self._watches:
             await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
         report = self.tick()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from forgediag.sources.files import FileReader, Hashes
 from forgediag.sources.host import ProcessFinder, is_local
 from forgediag.sources.install import read_install
 from forgediag.sources.meter import Meter
+from forgediag.sources.thread import in_thread
 
 NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
 
@@ -54,7 +54,8 @@ class LocalFacts:
         """Look again for the process, the install directory and the files."""
         if self._finder is None or url != self._url:
             self._finder, self._url = ProcessFinder(url), url
-        await asyncio.to_thread(self._refresh, self._finder, forge)
+        finder = self._finder
+        await in_thread(lambda: self._refresh(finder, forge))
 
     def _refresh(self, finder: ProcessFinder, forge: Known[Forge]) -> None:
         started = self._clock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,24 @@ def test_a_driver_that_hangs_does_not_keep_the_daemon_from_ending(
     status, seconds = running.stop()
     assert status == 0
     assert seconds < 2.0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+def test_a_disk_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
+    code = (
+        "import time\n"
+        "from forgediag.cli import main\n"
+        "from forgediag.sources.local import LocalFacts\n"
+        "LocalFacts._refresh = lambda *_: time.sleep(60)\n"
+        "main(['--forge', 'http://127.0.0.1:9', 'run', '--listen', '127.0.0.1:0'])\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        assert "metrics at" in process.stderr.readline()
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - started < 2.0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
