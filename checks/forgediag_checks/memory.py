@@ -8,9 +8,6 @@ from forgediag.check import Problem, check
 from forgediag.model import MB, Gap, Gpu, GpuProcess, Known, Options, Process, Severity, Target
 from forgediag_checks.sizes import gib, mb
 
-DEFAULT_MB = 1024
-"""Forge's own default of forge_inference_memory (Forge dfdcbab, modules_forge/shared_options.py)."""
-
 
 def low_mark(total_mb: int) -> float:
     """Below this value of forge_inference_memory, in MB, Forge itself warns (Forge dfdcbab, main_entry.py)."""

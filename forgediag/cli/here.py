@@ -13,12 +13,15 @@ from forgediag.observe import gpu_of
 from forgediag.sources.sampler import Sampler
 
 NOT_ASKED = Gap("not asked", expected=True)
+NO_FORGE = Gap("no Forge is configured (forge = [] in the config file); name one with --forge URL", "missing")
 FIRST_LOOK = 10.0
 """Seconds to wait for the driver: the first call takes a second and more where no persistence daemon runs."""
 
 
 def running_forge(config: Config) -> Known[Forge]:
-    """The first configured Forge, read once; a gap where none answers."""
+    """The first configured Forge, read once; a gap where none answers or none is configured."""
+    if not config.targets:
+        return NO_FORGE
     target = config.targets[0]
     urls = (target.url,) if target.url else DEFAULT_URLS
     if all(map(_refuses, urls)):
@@ -57,4 +60,5 @@ def card_here(config: Config) -> Known[Gpu]:
         time.sleep(0.005)
         nvml = sampler.snapshot()
     sampler.stop()
-    return gpu_of(nvml, NOT_ASKED, NOT_ASKED, config.targets[0].gpu, local=True)
+    configured = config.targets[0].gpu if config.targets else None
+    return gpu_of(nvml, NOT_ASKED, NOT_ASKED, configured, local=True)

@@ -14,6 +14,7 @@ from forgediag.cli import Failure, NotDone, NothingKnown, Settings
 from forgediag.cli.asking import Case, for_file, for_forge, request_for, speed_for
 from forgediag.cli.curve import svg, terminal
 from forgediag.cli.glyphs import glyphs
+from forgediag.cli.here import NO_FORGE
 from forgediag.cli.looking import look, rendered
 from forgediag.cli.planning import Asked, planning
 from forgediag.cli.recommend_text import compared, comparison, fits, written, written_json
@@ -72,6 +73,8 @@ def command(
 
 def _find(checkpoint: str | None, asked: Asked, config: Config, *, side_by_side: bool) -> Found:
     if checkpoint is None:
+        if not config.targets:
+            raise NothingKnown(NO_FORGE.reason)
         report = look(config)
         target = report.snapshot.targets[0]
         name, case = target.name, for_forge(target, report.snapshot.host, asked)

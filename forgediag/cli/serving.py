@@ -13,13 +13,12 @@ from forgediag.http import Server, serve
 from forgediag.model import Report
 from forgediag.plugins import checks, exporters
 from forgediag.server import Site
+from forgediag.sources.host import LOOPBACK
 
 log = logging.getLogger("forgediag")
 
 RESTART = 5.0
 """Seconds before a daemon that ended by itself is started again: the log says why it did."""
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def start_logging(level: str) -> None:

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from forgediag.forge.selection import base_name
+
 Confidence = Literal["high", "medium", "low"]
 
 
@@ -50,7 +52,7 @@ def identify(name: str, size: int, sha256: str) -> Identity:
     by_hash = known_files()
     if known := by_hash.get(sha256.lower()):
         return Identity("official", (known,))
-    base = name.replace("\\", "/").rsplit("/", 1)[-1].lower()
+    base = base_name(name).lower()
     if base.startswith(_SAYS_NOTHING):
         return Identity("unlisted")
     alike = tuple(known for known in by_hash.values() if base in known.names and known.size == size)

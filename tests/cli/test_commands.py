@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from forgediag import __version__, plugins
-from forgediag.cli import COMMANDS, looking, main
+from forgediag.cli import COMMANDS, here, looking, main
+from forgediag.sources.sampler import Sampler
 from forgediag.testing.forge import ForgeThread, Setup
+from forgediag.testing.gpu import SimulatedGpu
 from forgediag.testing.models import write_install, write_models
+from forgediag.testing.nvml import SimulatedNvml
 
 Call = Callable[..., Result]
 
@@ -172,3 +175,38 @@ def test_an_exporter_that_is_missing_is_told(call: Call, monkeypatch: pytest.Mon
     result = call("--forge", "http://127.0.0.1:9", "doctor")
     assert result.exit_code == 1
     assert "no exporter 'text' is installed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("options", "show"), 3),
+        (("options", "set", "a=1"), 1),
+        (("recommend",), 3),
+        (("recommend", "--apply"), 1),
+        (("doctor",), 0),
+    ],
+)
+def test_a_configuration_without_a_forge_is_no_traceback(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], status: int
+) -> None:
+    path = tmp_path / "gpus-only.toml"
+    path.write_text("forge = []\n", "utf-8")
+    result = call("--config", str(path), *arguments)
+    assert result.exit_code == status
+    assert status == 0 or "no Forge is configured" in result.stderr
+
+
+def test_a_file_is_planned_for_the_card_here_without_any_forge_configured(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = SimulatedNvml(SimulatedGpu())
+    monkeypatch.setattr(here, "Sampler", lambda: Sampler(card.load))
+    path = tmp_path / "gpus-only.toml"
+    path.write_text("forge = []\n", "utf-8")
+    write_models(tmp_path)
+    model = tmp_path / "models" / "Stable-diffusion" / "meadow-sd15.safetensors"
+    assert call("--config", str(path), "plan", str(model), "--vram", "8GB").exit_code == 0
+    planned = call("--config", str(path), "plan", str(model))
+    assert planned.exit_code == 0
+    assert "RTX 4070 (simulated)" in planned.stdout
