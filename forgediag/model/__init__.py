@@ -13,6 +13,7 @@ from forgediag.model.forge import (
     Progress,
     TorchMemory,
 )
+from forgediag.model.identity import Identity
 from forgediag.model.known import MB, Gap, GapKind, Known, Severity
 from forgediag.model.machine import (
     Gpu,
@@ -67,6 +68,7 @@ __all__ = [
     "GpuTelemetry",
     "Header",
     "Host",
+    "Identity",
     "Install",
     "Known",
     "Listing",
