@@ -14,6 +14,7 @@ from forgediag.model.forge import (
     TorchMemory,
 )
 from forgediag.model.identity import Identity
+from forgediag.model.job import Basis, Job, Ledger, Part, PartName, Phase, PhaseName
 from forgediag.model.known import MB, Gap, GapKind, Known, Severity
 from forgediag.model.machine import (
     Gpu,
@@ -46,6 +47,7 @@ from forgediag.model.report import (
 __all__ = [
     "MB",
     "Advice",
+    "Basis",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
@@ -70,7 +72,9 @@ __all__ = [
     "Host",
     "Identity",
     "Install",
+    "Job",
     "Known",
+    "Ledger",
     "Listing",
     "ModelFile",
     "Module",
@@ -78,6 +82,10 @@ __all__ = [
     "Options",
     "Outcome",
     "Own",
+    "Part",
+    "PartName",
+    "Phase",
+    "PhaseName",
     "Process",
     "Progress",
     "Report",
