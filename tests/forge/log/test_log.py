@@ -50,8 +50,8 @@ LINES: list[tuple[str, Event]] = [
     ),
     (
         (
-            "Loading Model: {'checkpoint_info': {'filename': 'C:\\\\models\\\\a.safetensors', 'hash': '16dc60b3'}, "
-            "'additional_modules': ['C:\\\\models\\\\ae.safetensors', \"it's.safetensors\"], 'unet_storage_dtype': None}"
+            "Loading Model: {'checkpoint_info': {'filename': 'C:\\\\models\\\\a.safetensors', 'hash': '16dc60b3'}, '"
+            "additional_modules': ['C:\\\\models\\\\ae.safetensors', \"it's.safetensors\"], 'unet_storage_dtype': None}"
         ),
         LoadBegan("C:\\models\\a.safetensors", ("C:\\models\\ae.safetensors", "it's.safetensors")),
     ),
