@@ -7,7 +7,7 @@ from typing import Literal
 
 from forgediag.model.report import Outcome
 
-PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_decode", "unload", "other"]
+PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_encode", "vae_decode", "unload", "other"]
 
 Basis = Literal["read", "computed", "inferred"]
 """How a number is known: read from the driver or Forge, computed from what was read, or inferred from a curve."""
