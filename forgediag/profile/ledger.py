@@ -91,8 +91,7 @@ def _own(own: int, held: Holdings) -> list[Part]:
     torch = held.torch
     reserved = own - held.base if held.base is not None else torch.reserved if torch is not None else own
     reserved = max(0, min(own, reserved))
-    basis = "computed" if held.base is not None else "inferred"
-    parts = [Part("context", own - reserved, basis)]
+    parts = [Part("context", own - reserved, "computed" if held.base is not None else "inferred")]
     left = reserved
     for component, size in held.weights.items():
         taken = min(size, left)
