@@ -86,6 +86,14 @@ def test_weights_follow_the_console() -> None:
     assert weights.placed == {"KModel": 4897 * MB}
 
 
+def test_a_log_that_names_ever_more_components_is_not_followed_for_ever() -> None:
+    weights = Weights()
+    for number in range(100):
+        weights.feed(Loaded(f"Model{number}", gpu=1.0))
+
+    assert len(weights.placed) == 16
+
+
 def test_a_start_empties_the_card() -> None:
     weights = Weights()
     weights.feed(Loaded("KModel", gpu=4897.0))
