@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from forgediag.forge.payload.fields import OPTIONS
 from forgediag.forge.payload.known import FIELDS, MEMORY, Kind, Knowledge
 from forgediag.forge.payload.settings import settings
 from forgediag.forge.payload.sizes import sizes
 from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, short
-from forgediag.forge.selection import checkpoint_of
+from forgediag.forge.selection import base_name, checkpoint_of
 from forgediag.model import Finding, Severity
 
 NOT_NULL = frozenset({"sampler_index", "script_args", "send_images", "save_images", "alwayson_scripts"})
 """Fields that may be left out but not be null (Forge dfdcbab, openapi.json)."""
 
 SAME = "Use same choices"
-"""The entry of hr_additional_modules that keeps the modules of the first pass (Forge dfdcbab, modules/processing.py)."""
+"""In hr_additional_modules: those of the first pass (Forge dfdcbab, modules/processing.py)."""
 
 
 def job(values: Mapping[str, object], kind: Kind, known: Knowledge) -> Iterator[Finding]:
@@ -176,25 +177,29 @@ def _override(values: Mapping[str, object], known: Knowledge) -> Iterator[Findin
             " unloads every model: each such job pays two loads, and jobs of other clients too",
             "Set it once: `forgediag options set`, or POST /sdapi/v1/options.",
         )
-    reload = [name for name in ("sd_model_checkpoint", "forge_additional_modules") if override.get(name)]
-    if reload and known.listing is None:
-        return
-    if reload and known.selected_modules is not None and _differs(override, known):
+    if moved := _moved(override, known):
         yield remark(
             "override-reloads",
             Severity.WARNING,
-            reload[0],
-            f"{' and '.join(reload)} differ from what is selected: Forge loads other files for this job and, at the next"
-            " job without the override, the old ones again; if they do not load, every later job of any client fails too",
+            moved[0],
+            f"{' and '.join(moved)} differ from what is selected: Forge loads other files for this job, the old ones"
+            " again at the next job without the override; if they do not load, later jobs of any client fail too",
             "Select them once by POST /sdapi/v1/options when most jobs use them.",
         )
 
 
-def _differs(override: Mapping[str, object], known: Knowledge) -> bool:
-    """Whether the job will need other files than those selected: only the modules can be compared here."""
+def _moved(override: Mapping[str, object], known: Knowledge) -> list[str]:
+    """Which of checkpoint and modules are other files than those selected; none where that is not known."""
+    if known.selected is None or known.listing is None:
+        return []
+    moved: list[str] = []
+    wanted = override.get("sd_model_checkpoint")
+    found = checkpoint_of(known.listing, wanted) if isinstance(wanted, str) else None
+    if found is not None and found != checkpoint_of(known.listing, known.selected.checkpoint or ""):
+        moved.append("sd_model_checkpoint")
     modules = override.get("forge_additional_modules")
-    if not isinstance(modules, list) or known.selected_modules is None:
-        return False
-    from forgediag.forge.selection import base_name  # noqa: PLC0415 - only here
-
-    return {base_name(str(item)) for item in modules} != {base_name(item) for item in known.selected_modules}
+    if isinstance(modules, list):
+        names = {base_name(str(item)) for item in cast("list[object]", modules)}
+        if names != {base_name(item) for item in known.selected.modules}:
+            moved.append("forge_additional_modules")
+    return moved

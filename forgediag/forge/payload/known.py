@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forgediag.forge.payload.fields import IMG2IMG, OPTIONS, SAMPLERS, SCHEDULERS, SCRIPTS, TXT2IMG
-from forgediag.model import Fork, Listing
+from forgediag.model import Fork, Listing, Options
 
 Kind = Literal["txt2img", "img2img", "options"]
 
@@ -31,14 +31,14 @@ MEMORY = ("forge_inference_memory", "forge_async_loading", "forge_pin_shared_mem
 class Knowledge:
     """One Forge as far as it is known.
 
-    `options` are those the Forge at hand has, None offline. `listing`, `selected_modules` and `total_mb` are None where
-    no Forge told them.
+    `options` are those the Forge at hand has, None offline. `listing`, `selected` (what it has set) and `total_mb` are
+    None where no Forge told them.
     """
 
     fork: Fork = "forge"
     options: Collection[str] | None = None
     listing: Listing | None = None
-    selected_modules: tuple[str, ...] | None = None
+    selected: Options | None = None
     samplers: Collection[str] = SAMPLERS
     schedulers: Collection[str] = field(default_factory=lambda: {*SCHEDULERS, *SCHEDULERS.values()})
     scripts: Collection[str] = SCRIPTS

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from forgediag.forge.payload.fields import OPTIONS
 from forgediag.forge.payload.known import MEMORY, Knowledge
 from forgediag.forge.payload.memory import memory_value
-from forgediag.forge.payload.words import did_you_mean, fits, kind_of, meant, remark, short
+from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, short
 from forgediag.forge.selection import base_name, checkpoint_of, module_of
-from forgediag.model import Finding, Severity
+from forgediag.model import Finding, Listing, Severity
 
 STORAGE = frozenset(
     f"{dtype}{lora}"
@@ -86,25 +86,19 @@ def _wrong_type(name: str, value: object, *, override: bool) -> Finding:
         message += ", and while the job runs every GET /sdapi/v1/options of any client is 500"
     else:
         message += " and saves it, and from then on every GET /sdapi/v1/options of any client is 500, restarts included"
-    return remark("option-type", Severity.FAILURE, name, message, f"Send {_kind_words(OPTIONS[name])}.")
-
-
-def _kind_words(kind: str) -> str:
-    from forgediag.forge.payload.words import NAMES  # noqa: PLC0415 - one word of them
-
-    return NAMES[kind]
+    return remark("option-type", Severity.FAILURE, name, message, f"Send {NAMES[OPTIONS[name]]}.")
 
 
 def _choice(name: str, value: object) -> Iterator[Finding]:
     allowed, instead = CHOICES[name]
-    if value is None or value in allowed:
+    if value is None or (isinstance(value, str) and value in allowed):
         return
     yield remark(
         "option-value",
         Severity.WARNING,
         name,
         f"{name} {short(value)!r} is no value of it: Forge shows it in its options but works as with {instead!r}"
-        f"{did_you_mean(str(value), allowed)}",
+        f"{did_you_mean(short(value), allowed)}",
         f"Use one of: {', '.join(sorted(allowed))}.",
     )
 
@@ -121,16 +115,9 @@ def _checkpoint(value: object, known: Knowledge, *, override: bool) -> Iterator[
             "option-type", Severity.FAILURE, name, f"sd_model_checkpoint is {kind_of(value)}: 500", "Send text."
         )
         return
-    path = "/" in value or "\\" in value
-    if known.listing is None:
-        if value and not (path and value.startswith(("/", "\\")) or value[1:2] == ":"):
-            return
-        problem = "is a path, and Forge knows checkpoints by name" if value else "is empty"
-    else:
-        found = checkpoint_of(known.listing, value)
-        if found is not None and value not in {found.path}:
-            return
-        problem = "is a path, and Forge knows checkpoints by name" if found else "is not in Forge's list"
+    problem = _not_found(value, known.listing)
+    if problem is None:
+        return
     names = [item.title for item in known.listing.checkpoints] if known.listing else []
     end = "quietly uses the model selected now" if override else "answers 500 \"model '…' not found\""
     yield remark(
@@ -141,6 +128,16 @@ def _checkpoint(value: object, known: Knowledge, *, override: bool) -> Iterator[
         "Use a title or name of GET /sdapi/v1/sd-models; upper and lower case count.",
         "For a file added just now: POST /sdapi/v1/refresh-checkpoints first.",
     )
+
+
+def _not_found(value: str, listing: Listing | None) -> str | None:
+    """Why Forge will not find a checkpoint, or None."""
+    found = None if listing is None else checkpoint_of(listing, value)
+    if value.startswith(("/", "\\")) or value[1:2] == ":":
+        return "is a path, and Forge knows checkpoints by name"
+    if listing is None:
+        return None if value else "is empty"
+    return None if found is not None else "is not in Forge's list"
 
 
 def _modules(value: object, known: Knowledge, *, override: bool) -> Iterator[Finding]:
@@ -175,7 +172,7 @@ def _left_over(values: Mapping[str, object], known: Knowledge) -> Iterator[Findi
     """A checkpoint alone keeps the modules of whoever set them last."""
     if "sd_model_checkpoint" not in values or "forge_additional_modules" in values:
         return
-    kept = known.selected_modules
+    kept = None if known.selected is None else known.selected.modules
     if not known.has_option("forge_additional_modules") or kept == ():
         return
     which = f"those selected now stay ({', '.join(map(base_name, kept))})" if kept else "those of an earlier job stay"
