@@ -23,12 +23,29 @@ from forgediag.model import (
     Progress,
     Severity,
     Snapshot,
+    Sysinfo,
+    Tally,
     Target,
     TorchMemory,
 )
 
-FACTS = (Target, Options, TorchMemory, Progress, Listing, Flags, Process, Install, Files, Gpu, Nvml, Host)
-"""The types a check may ask for. `Target` is always known; the others can be gaps."""
+FACTS = (
+    Target,
+    Options,
+    TorchMemory,
+    Progress,
+    Listing,
+    Flags,
+    Process,
+    Install,
+    Files,
+    Gpu,
+    Nvml,
+    Host,
+    Tally,
+    Sysinfo,
+)
+"""The types a check may ask for. `Target` and `Tally` are always known; the others can be gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +134,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
     forge = target.forge
     answers: dict[type, Known[object]]
     if isinstance(forge, Gap):
-        answers = dict.fromkeys((Options, TorchMemory, Progress, Listing, Flags), forge)
+        answers = dict.fromkeys((Options, TorchMemory, Progress, Listing, Flags, Sysinfo), forge)
     else:
         answers = {
             Options: forge.options,
@@ -125,6 +142,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
             Progress: forge.progress,
             Listing: forge.listing,
             Flags: forge.flags,
+            Sysinfo: forge.sysinfo,
         }
     return answers | {
         Target: target,
@@ -134,6 +152,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
         Gpu: target.gpu,
         Nvml: snapshot.nvml,
         Host: snapshot.host,
+        Tally: snapshot.tallies.get(target.name, Tally()),
     }
 
 

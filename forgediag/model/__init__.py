@@ -1,6 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
-from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
+from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Renamed, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
     CudaMemory,
@@ -11,6 +11,7 @@ from forgediag.model.forge import (
     Module,
     Options,
     Progress,
+    Sysinfo,
     TorchMemory,
 )
 from forgediag.model.identity import Identity
@@ -89,12 +90,14 @@ __all__ = [
     "PhaseTally",
     "Process",
     "Progress",
+    "Renamed",
     "Report",
     "Role",
     "Setting",
     "Severity",
     "Snapshot",
     "SourceHealth",
+    "Sysinfo",
     "Tally",
     "Target",
     "Tensor",

@@ -50,6 +50,7 @@ class ModelFile:
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
     `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
+    `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes".
     """
 
     path: str
@@ -64,18 +65,34 @@ class ModelFile:
     component_bytes: Mapping[str, int]
     sha256: Known[str]
     vae_prefix: str | None = None
+    traits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A file that Forge put aside as NAME.corrupted. `whole`: its header and length are right, None if not looked at.
+
+    `replaced`: a file of the right name lies there again.
+    """
+
+    path: str
+    size: int
+    whole: bool | None
+    replaced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
     """The files behind Forge's listing that can be read here.
 
-    `unreadable` says why for each other path; `pending` files were not looked at yet.
+    `unreadable` says why for each other path; `pending` files were not looked at yet. `renamed` are files that Forge
+    put aside as NAME.corrupted in the folders of the listed ones.
     """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: int = 0
+    renamed: tuple[Renamed, ...] = ()
 
     @property
     def selected(self) -> tuple[ModelFile, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from forgediag.forge.page import page_reset
 from forgediag.model import (
     MB,
     CudaMemory,
@@ -20,7 +21,7 @@ from forgediag.model import (
     Tally,
     TorchMemory,
 )
-from forgediag.profile import Ended, JobTracker
+from forgediag.profile import Ended, JobTracker, Pace
 from forgediag.sources.meter import JOB_BOUNDS, PEAK_BOUNDS, PHASE_BOUNDS, REQUEST_BOUNDS, Histogram
 
 STATE_OPTIONS = frozenset({"sd_checkpoint_hash"})
@@ -48,6 +49,9 @@ class TargetCounts:
         self._last_job: Job | None = None
         self._swapped: int | None = None
         self._growth: tuple[int | None, int | None] = (None, None)
+        self._pace = Pace()
+        self._total_mb: int | None = None
+        self._page_reset: dict[str, tuple[object, object]] = {}
 
     @property
     def job_running(self) -> bool:
@@ -64,9 +68,11 @@ class TargetCounts:
             self._restarted, self._options, self._effective = True, None, None
         ended = self._jobs.feed(progress, at, self._ooms)
         for job in ended:
+            self._pace.ended(job.outcome)
             self._outcomes[job.outcome] += 1
             if job.seconds is not None:
                 self._job_seconds.add(job.seconds)
+        self._pace.feed(progress, at)
         return ended
 
     def job(self, job: Job) -> None:
@@ -88,6 +94,7 @@ class TargetCounts:
         """Note torch's out-of-memory counter, which tells how a job ended."""
         if isinstance(memory, TorchMemory) and isinstance(memory.cuda, CudaMemory):
             self._ooms = memory.cuda.ooms
+            self._total_mb = memory.cuda.total // MB
 
     def flags(self, flags: Known[Flags]) -> None:
         """Note whether there is a web page: opening it sets the memory options anew, in an order no one can foresee."""
@@ -104,8 +111,16 @@ class TargetCounts:
             keys = (before.values.keys() | options.values.keys()) - STATE_OPTIONS
             changed = {key for key in keys if before.values.get(key) != options.values.get(key)}
             self._option_changes += len(changed)
+            if changed and not self._api_only:
+                self._page(before, options)
             if "forge_inference_memory" in changed and options.inference_memory_mb is not None:
                 self._effective = int(options.inference_memory_mb * MB)
+
+    def _page(self, before: Options, after: Options) -> None:
+        """Note a change that looks like an opened page; a change back to what was there takes it off again."""
+        reset = page_reset(before.values, after.values, self._total_mb)
+        kept = {key: both for key, both in self._page_reset.items() if after.values.get(key) == both[1]}
+        self._page_reset = {**kept, **{key: (kept.get(key, both)[0], both[1]) for key, both in reset.items()}}
 
     def read(self) -> Tally:
         """The counts so far."""
@@ -118,6 +133,9 @@ class TargetCounts:
             phases={name: PhaseTally(seconds.read(), peak.read()) for name, (seconds, peak) in self._phases.items()},
             swapped=self._swapped,
             growth=self._growth,
+            waited=self._pace.waited,
+            usual_wait=self._pace.usual,
+            page_reset=dict(self._page_reset),
         )
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import autoencoder, families, selection
+from forgediag.forge.features import traits_of
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
 from forgediag.sources.paths import local_path
+from forgediag.sources.renamed import ENDING, renamed
 
 HEADER_LIMIT = 4 * 1024 * 1024
 """The longest header read here, in bytes; those of published models are under 1 MB.
@@ -88,7 +90,8 @@ class FileReader:
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
-        return Files(tuple(files.values()), unreadable, pending)
+        aside = renamed((local_path(path, self._prefixes) for path in (*files, *unreadable)), read_renamed)
+        return Files(tuple(files.values()), unreadable, pending, aside)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
@@ -160,15 +163,26 @@ def read_header(local: str) -> Header | Fault:
     return model_file.examine(local, *_head(local))
 
 
+def read_renamed(local: str) -> Header | Fault:
+    """The header of a NAME.corrupted, read as the loader of NAME would.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    name = local.removesuffix(ENDING)
+    return model_file.examine(name, *_head(local, name))
+
+
 def _examine(path: str, local: str, role: Role) -> ModelFile:
     head, size = _head(local)
     found = model_file.examine(local, head, size)
+    traits: frozenset[str] = frozenset()
     if isinstance(found, Fault):
         family, channels, vae, fault = "unknown", None, None, found
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        vae, fault = autoencoder.find(found), None
+        vae, fault, traits = autoencoder.find(found), None, traits_of(found)
     return ModelFile(
         path=path,
         local=local,
@@ -182,18 +196,22 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
         vae_prefix=None if vae is None else vae.prefix,
+        traits=traits,
     )
 
 
-def _head(local: str) -> tuple[bytes, int]:
-    """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
+def _head(local: str, name: str | None = None) -> tuple[bytes, int]:
+    """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused.
+
+    `name` tells its loader, where that is not its own.
+    """
     handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise OSError("is not a regular file")
         first = file.read(SNIFF)
-        need = model_file.needed(local, first, found.st_size)
+        need = model_file.needed(name or local, first, found.st_size)
         if need > HEADER_LIMIT:
             raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
         return first + file.read(max(0, need - len(first))), found.st_size
