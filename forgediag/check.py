@@ -29,22 +29,9 @@ from forgediag.model import (
     TorchMemory,
 )
 
-FACTS = (
-    Target,
-    Options,
-    TorchMemory,
-    Progress,
-    Listing,
-    Flags,
-    Process,
-    Install,
-    Files,
-    Gpu,
-    Nvml,
-    Host,
-    Tally,
-    Sysinfo,
-)
+_OF_FORGE = (Options, TorchMemory, Progress, Listing, Flags, Sysinfo)
+
+FACTS = (Target, Tally, *_OF_FORGE, Process, Install, Files, Gpu, Nvml, Host)
 """The types a check may ask for. `Target` and `Tally` are always known; the others can be gaps."""
 
 
@@ -134,7 +121,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
     forge = target.forge
     answers: dict[type, Known[object]]
     if isinstance(forge, Gap):
-        answers = dict.fromkeys((Options, TorchMemory, Progress, Listing, Flags, Sysinfo), forge)
+        answers = dict.fromkeys(_OF_FORGE, forge)
     else:
         answers = {
             Options: forge.options,

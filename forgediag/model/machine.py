@@ -28,7 +28,8 @@ class Install:
     `packages` are its venv's dist-infos, `modules` those import packages in it that Forge needs and newer versions
     lack. `python` is the venv's (major, minor), `torch_cuda` what torch's own version file says it was built for.
     `pins` are the exact versions Forge asks for, `engines` the model families it has code for, by Forge's names.
-    `saved` is when its settings were last written, in Unix seconds.
+    `saved` is when its settings were last written, in Unix seconds. `wants_torch` says which torch a package with code
+    of its own was built for.
     """
 
     directory: str
@@ -41,6 +42,7 @@ class Install:
     pins: Mapping[str, str] = field(default_factory=dict[str, str])
     engines: frozenset[str] = frozenset()
     saved: float | None = None
+    wants_torch: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from pathlib import Path
 WATCHED = frozenset({"pkg_resources"})
 """Import packages looked for by name: Forge's start imports pkg_resources, which newer setuptools no longer bring."""
 
+BUILT_FOR_TORCH = ("xformers", "torchvision", "torchaudio")
+"""Packages whose compiled code works with one torch only; their METADATA says which."""
+
 LARGEST = 4 * 1024 * 1024
 """Bytes read of a text file in an install."""
 
 _PYTHON = re.compile(r"^version(?:_info)?\s*=\s*(\d+)\.(\d+)", re.MULTILINE)
 _FOLDER = re.compile(r"python(\d+)\.(\d+)")
+_TORCH = re.compile(r"^Requires-Dist: torch ?\(?==(\d[\w.+]*)", re.MULTILINE)
 _CUDA = re.compile(r"""^cuda(?:\s*:[^=\n]+)?\s*=\s*["']([\d.]{1,12})["']""", re.MULTILINE)
 
 
@@ -26,6 +30,7 @@ class Environment:
     modules: frozenset[str] = frozenset()
     python: tuple[int, int] | None = None
     torch_cuda: str | None = None
+    wants_torch: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def read_environment(root: Path, executable: str | None) -> Environment:
@@ -47,7 +52,15 @@ def _read(environment: Path, folder: Path) -> Environment:
         frozenset(name for name in WATCHED if (folder / name).is_dir()),
         _python(environment, folder),
         cuda[1] if cuda else None,
+        dict(_wants_torch(folder)),
     )
+
+
+def _wants_torch(folder: Path) -> Iterator[tuple[str, str]]:
+    for name in BUILT_FOR_TORCH:
+        for found in folder.glob(f"{name}-*.dist-info"):
+            if wanted := _TORCH.search(text_of(found / "METADATA")):
+                yield name, wanted[1]
 
 
 def _python(environment: Path, folder: Path) -> tuple[int, int] | None:

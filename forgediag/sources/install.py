@@ -39,6 +39,7 @@ def read_install(directory: str, executable: str | None = None, *, elsewhere: bo
             environment.torch_cuda,
             pins_of(text_of(root / "requirements_versions.txt")),
             frozenset(path.stem for path in root.glob("backend/diffusion_engine/*.py")) - {"base", "__init__"},
+            wants_torch=environment.wants_torch,
         )
     except OSError as error:
         return Gap(f"{directory} cannot be read: {error.strerror or error}", "failed")

@@ -135,7 +135,7 @@ def test_a_directory_that_may_not_be_read_is_a_gap(forge: Path, monkeypatch: pyt
     def refuse(_: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(source, "_text", refuse)
+    monkeypatch.setattr(source, "text_of", refuse)
     gap = read_install(str(forge))
     assert isinstance(gap, Gap)
     assert "cannot be read: Permission denied" in gap.reason
