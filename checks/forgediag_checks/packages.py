@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from forgediag.check import Problem, check
 from forgediag.forge.pins import broken, numbers
+from forgediag.forge.selection import base_name
 from forgediag.model import Files, Gap, Install, Options, Severity, Target
 
 _IN_VENV = "Run it with the Python of Forge's venv (venv/bin/python, venv\\Scripts\\python.exe), with Forge stopped."
@@ -93,9 +94,7 @@ BITSANDBYTES = "0.45.3"
 )
 def bitsandbytes(install: Install, options: Options, files: Files) -> Iterator[Problem]:
     """Only where something selected needs it."""
-    wanted = [
-        file.path.replace("\\", "/").rpartition("/")[2] for file in files.selected if "bitsandbytes" in file.traits
-    ]
+    wanted = [base_name(file.path) for file in files.selected if "bitsandbytes" in file.traits]
     storage = options.text("forge_unet_storage_dtype") or ""
     if storage.startswith("bnb"):
         wanted.append(f"forge_unet_storage_dtype {storage}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forgediag.export import Asset, Exporter
+from forgediag_exporters.issue import ISSUE
 from forgediag_exporters.json import DOCUMENTS
 from forgediag_exporters.prometheus import PROMETHEUS
 from forgediag_exporters.text import TEXTS
@@ -21,4 +22,4 @@ def _prometheus() -> dict[str, str]:
 
 
 ASSETS = (Asset("grafana", _grafana), Asset("prometheus", _prometheus))
-EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, *ASSETS)
+EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, ISSUE, *ASSETS)

@@ -7,7 +7,6 @@ import sys
 import click
 
 from forgediag.cli import Settings
-from forgediag.cli.looking import look, show
 from forgediag.model import Report, Severity
 
 LEVELS = {severity.label: severity for severity in Severity if severity}
@@ -15,16 +14,26 @@ LEVELS = {severity.label: severity for severity in Severity if severity}
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--report", metavar="FILE|-", help="Also write Markdown to paste into a GitHub issue, secrets removed.")
 @click.option("--fail-on", type=click.Choice(list(LEVELS)), default="failure", help="Exit 1 from this severity on.")
 @click.pass_obj
-def command(settings: Settings, as_json: bool, fail_on: str) -> None:  # noqa: FBT001 - click's signature
+def command(settings: Settings, as_json: bool, report: str | None, fail_on: str) -> None:  # noqa: FBT001 - click's signature
     """Every check once, findings worst first, each with its evidence and what to do.
 
     Exit status: 0 fine, 1 findings at or above --fail-on, 3 nothing at all could be examined.
     """
-    report = look(settings.config())
-    show(report, "findings" if as_json else "text")
-    sys.exit(status(report, LEVELS[fail_on]))
+    config = settings.config()
+    click.echo("forgediag: looking at Forge, its files and this machine ...", err=True)
+    from forgediag.cli.looking import look, show, write  # noqa: PLC0415 - two tenths of a second, after the first line
+
+    found = look(config)
+    if report == "-":
+        show(found, "issue")
+    else:
+        show(found, "findings" if as_json else "text")
+        if report is not None:
+            write(found, "issue", report)
+    sys.exit(status(found, LEVELS[fail_on]))
 
 
 def status(report: Report, fail_on: Severity) -> int:
