@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -48,6 +49,7 @@ __all__ = [
     "MB",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
@@ -79,6 +81,7 @@ __all__ = [
     "ModelFile",
     "Module",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
@@ -99,4 +102,5 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "VerdictChange",
 ]
