@@ -82,6 +82,7 @@ def test_a_generation_becomes_a_job_with_its_phases_and_peaks(tmp_path: Path) ->
             await watch.poll.read_once()
             watch.observe(NVML)
             polling = asyncio.ensure_future(watch.poll.run())
+            await asyncio.sleep(0.1)
             for printed in (
                 PLACED.format("JointTextEncoder", "1559.68 MB"),
                 PLACED.format("KModel", "4897.05 MB"),

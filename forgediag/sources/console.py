@@ -103,7 +103,7 @@ class ConsoleFollower:
                 )
 
     def _follow_file(self, path: str) -> None:
-        handle = -1
+        handle = self._open(path)
         while not self._stop.wait(PACE):
             handle = self._open(path) if handle < 0 else handle
             if not self._read(handle) and self._gone(path, handle):
