@@ -7,23 +7,18 @@ from dataclasses import dataclass
 
 from forgediag.forge import dtypes
 from forgediag.forge.dtypes import Device, Moment
-from forgediag.forge.families import TEXT_ENCODER, UNET, UNET_PREFIX, VAE, VAE_PREFIX, Base, Detection, Part, detect
+from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Detection, Part, detect
 from forgediag.forge.layers import layer, modules, plain, total_elements
+from forgediag.forge.loading import File, ordered, predict
+from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS
+from forgediag.forge.loading.overlay import MaskedError
+from forgediag.forge.loading.split import group_of, split, unet_name
 from forgediag.forge.parts import Stages
 from forgediag.forge.text_encoders import TextParts, encoders_of, t5_storage, text_stages
 from forgediag.forge.unet import unet_stages
-from forgediag.model import Header, Tensor
+from forgediag.model import Gap, Header, LoadError, Tensor
 
 StateDict = dict[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadError:
-    """The exception Forge raises for these files. `cause` is the first one of the chain, where there is another."""
-
-    type: str
-    message: str
-    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +62,11 @@ def build(
     first load; what the parts become in use is in their stages.
     """
     found = detect(checkpoint)
+    made = predict(File("checkpoint", checkpoint), [File("module", header) for header in modules_])
+    error = None if isinstance(made, Gap) else made.error
     if found.base is None:
-        return Components(found, {}, LoadError("ValueError", "Failed to recognize model type!", _unrecognised(found)))
-    dicts = state_dicts(checkpoint, modules_, found.base, bare=found.bare)
+        return Components(found, {}, error)
+    dicts = state_dicts(checkpoint, modules_, found.base)
     stored = dtypes.stored_type(dicts.unet)
     params = total_elements(dicts.unet.values())
     computation = dtypes.computation_type(found.base, device, moment, params)
@@ -87,7 +84,7 @@ def build(
     if "VAE" not in absent:
         cast = dtypes.vae_type(device, moment)
         parts[VAE] = Component(VAE, cast, cast, total_elements(dicts.vae.values()), _vae_stages(dicts.vae, cast))
-    return Components(found, parts, _missing(found.base, dicts), params, _unreadable(dicts.unet))
+    return Components(found, parts, error, params, _unreadable(dicts.unet))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +96,18 @@ class StateDicts:
     text: TextParts
 
 
-def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base, *, bare: bool) -> StateDicts:
-    """Split a checkpoint and overlay its modules (Forge dfdcbab, backend/loader.py, replace_state_dict)."""
-    prefix = "" if bare else UNET_PREFIX
-    vae_prefix = VAE_PREFIX[base]
-    unet = {name[len(prefix) :]: t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
-    vae = {} if bare else _under(checkpoint.tensors, vae_prefix)
-    text = TextParts.of_checkpoint({} if bare else checkpoint.tensors, base)
-    for header in modules_:
-        if "decoder.conv_in.weight" in header.tensors:
-            vae = dict(header.tensors)
-        else:
-            extracted = header.tensors.get("first_stage_model.decoder.conv_in.weight")
-            if extracted is not None and vae_prefix == "first_stage_model.":
-                channels = 16 if base.startswith("sd3") else 4
-                if extracted.shape[1] == channels:
-                    vae = _under(header.tensors, vae_prefix)
-        text = text.replaced_by(header.tensors, base)
-    return StateDicts(unet, vae, text)
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> StateDict:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base) -> StateDicts:
+    """Split a checkpoint and overlay its modules; where Forge fails on a module's names, without the modules."""
+    named = [ordered(header, by_name=False) for header in modules_]
+    try:
+        parts = split(ordered(checkpoint, by_name=False), named, base)
+    except MaskedError:
+        parts = split(ordered(checkpoint, by_name=False), (), base)
+    text = {
+        encoder: {name.removeprefix("transformer."): tensor for name, tensor in parts.dicts.get(component, {}).items()}
+        for component, encoder in TEXT_ENCODERS["flux" if base == "chroma" else group_of(base)].items()
+    }
+    return StateDicts(parts.dicts[unet_name(base)], parts.dicts["vae"], TextParts(text))
 
 
 _VAE_ROOTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -135,23 +122,12 @@ def _vae_stages(tensors: Mapping[str, Tensor], cast: str) -> Stages:
 
 def _absent(base: Base, dicts: StateDicts) -> list[str]:
     """Kinds of state dicts Forge finds empty, in the order in which it builds the parts (its model_index.json)."""
-    kinds = ["T5" if name == "t5xxl" else "CLIP" for name in encoders_of(base) if len(dicts.text.of(name)) <= 16]
-    if len(dicts.unet) <= 16:
+    kinds = ["T5" if name == "t5xxl" else "CLIP" for name in encoders_of(base) if len(dicts.text.of(name)) <= ENOUGH]
+    if len(dicts.unet) <= ENOUGH:
         kinds.append("model")
-    if len(dicts.vae) <= 16:
+    if len(dicts.vae) <= ENOUGH:
         kinds.append("VAE")
     return kinds
-
-
-def _missing(base: Base, dicts: StateDicts) -> LoadError | None:
-    if base == "chroma" and not dicts.text.of("t5xxl"):
-        return LoadError("KeyError", "'text_encoder_2'")
-    absent = _absent(base, dicts)
-    return LoadError("AssertionError", f"You do not have {absent[0]} state dict!") if absent else None
-
-
-def _unrecognised(found: Detection) -> str:
-    return f"this file looks like {found.family}" if found.family != "unknown" else "no UNet that Forge knows"
 
 
 def _label(unet: Mapping[str, Tensor], kept: str) -> str:

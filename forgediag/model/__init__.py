@@ -46,11 +46,6 @@ from forgediag.model.report import (
 )
 
 __all__ = [
-    "Prediction",
-    "ModuleUse",
-    "ModuleFate",
-    "LoadPhase",
-    "LoadError",
     "MB",
     "Advice",
     "Basis",
@@ -82,8 +77,12 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
     "Options",
     "Outcome",
@@ -92,6 +91,7 @@ __all__ = [
     "PartName",
     "Phase",
     "PhaseName",
+    "Prediction",
     "Process",
     "Progress",
     "Report",

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from forgediag.forge import dtypes
-from forgediag.forge.components import Components, LoadError, build
+from forgediag.forge.components import Components, build
 from forgediag.forge.extras import companions, preserved
 from forgediag.forge.families import UNET, Base
 from forgediag.forge.memory import Room, Step, Successor, Workload, rules, run, start
 from forgediag.forge.parts import exact, segmented
-from forgediag.model import MB
+from forgediag.model import MB, LoadError
 from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of
 from forgediag.plan.request import Request, checked
 from forgediag.plan.speed import Speed, estimated
