@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ from forgediag.forge import dtypes
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Detection, Part, detect
 from forgediag.forge.layers import layer, modules, plain, total_elements
-from forgediag.forge.loading import File, ordered, predict
+from forgediag.forge.loading import UNRECOGNISED, File, ordered, predict
 from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS
+from forgediag.forge.loading.networks import CLIPS
 from forgediag.forge.loading.overlay import MaskedError
 from forgediag.forge.loading.split import group_of, split, unet_name
 from forgediag.forge.parts import Stages
@@ -39,13 +41,14 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What comes of the files. A part that cannot be built is absent, and `error` says what Forge raises."""
+    """What comes of the files. A part that cannot be built is absent, `error` says what Forge raises and `why`."""
 
     detection: Detection
     parts: Mapping[Part, Component]
     error: LoadError | None = None
     unet_parameters: int = 0
     warnings: tuple[str, ...] = ()
+    why: str = ""
 
 
 def build(
@@ -55,6 +58,7 @@ def build(
     device: Device,
     moment: Moment,
     storage: str | None = None,
+    name: str = "this file",
 ) -> Components:
     """The parts Forge loads from these headers.
 
@@ -62,10 +66,11 @@ def build(
     first load; what the parts become in use is in their stages.
     """
     found = detect(checkpoint)
-    made = predict(File("checkpoint", checkpoint), [File("module", header) for header in modules_])
-    error = None if isinstance(made, Gap) else made.error
+    named = [File(f"module {number}", header) for number, header in enumerate(modules_, 1)]
+    made = predict(File(name, checkpoint), named)
+    error, why = (None, "") if isinstance(made, Gap) else (made.error, made.cause)
     if found.base is None:
-        return Components(found, {}, error)
+        return Components(found, {}, error or LoadError("ValueError", UNRECOGNISED), why=why)
     dicts = state_dicts(checkpoint, modules_, found.base)
     stored = dtypes.stored_type(dicts.unet)
     params = total_elements(dicts.unet.values())
@@ -84,7 +89,7 @@ def build(
     if "VAE" not in absent:
         cast = dtypes.vae_type(device, moment)
         parts[VAE] = Component(VAE, cast, cast, total_elements(dicts.vae.values()), _vae_stages(dicts.vae, cast))
-    return Components(found, parts, error, params, _unreadable(dicts.unet))
+    return Components(found, parts, error, params, _unreadable(dicts.unet), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,24 @@ def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base) -> S
     except MaskedError:
         parts = split(ordered(checkpoint, by_name=False), (), base)
     text = {
-        encoder: {name.removeprefix("transformer."): tensor for name, tensor in parts.dicts.get(component, {}).items()}
+        encoder: _used(encoder, parts.dicts.get(component, {}))
         for component, encoder in TEXT_ENCODERS["flux" if base == "chroma" else group_of(base)].items()
     }
     return StateDicts(parts.dicts[unet_name(base)], parts.dicts["vae"], TextParts(text))
+
+
+_LAYER = re.compile(r"text_model\.encoder\.layers\.(\d+)\.")
+
+
+def _used(encoder: str, tensors: Mapping[str, Tensor]) -> StateDict:
+    """The tensors by their names within the encoder, without layers it has none for (SD2's file has one too many)."""
+    layers = CLIPS[encoder][1] if encoder in CLIPS else 0
+    found = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    return {
+        name: tensor
+        for name, tensor in found.items()
+        if (match := _LAYER.match(name)) is None or int(match[1]) < layers
+    }
 
 
 _VAE_ROOTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")

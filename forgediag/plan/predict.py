@@ -94,7 +94,8 @@ def prepare(request: Request) -> Prepared:
     """
     request = checked(request)
     device, moment, storage = request.card.device, request.moment, request.storage
-    made = build(request.checkpoint, request.modules, device=device, moment=moment, storage=storage)
+    name = request.name or "this file"
+    made = build(request.checkpoint, request.modules, device=device, moment=moment, storage=storage, name=name)
     other = request.second
     if other is None:
         return Prepared(made, rules(device, moment))

@@ -24,7 +24,11 @@ def _told(shapes: Shapes) -> Shapes:
 
 def _norms(shapes: Shapes) -> Shapes:
     """The vectors alone: all a Flux or SD3 needs beside the tensors it is told by."""
-    marks: tuple[str, ...] = ("x_embedder.proj.weight", "joint_blocks.0.context_block.attn.qkv.weight", "guidance_in.in_layer.weight")
+    marks: tuple[str, ...] = (
+        "x_embedder.proj.weight",
+        "joint_blocks.0.context_block.attn.qkv.weight",
+        "guidance_in.in_layer.weight",
+    )
     marks += ("pos_embed", "context_embedder.weight", "final_layer.linear.weight", "y_embedder.mlp.0.weight")
     return {name: shape for name, shape in shapes.items() if len(shape) == 1 or name in marks}
 
