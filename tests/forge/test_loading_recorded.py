@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ BROKEN: Mapping[str, bytes] = {
 PRINTED = ("StateDict Keys", "IntegratedAutoencoderKL", "CLIPTextModel", "T5EncoderModel")
 
 
-@lru_cache(maxsize=None)
+@cache
 def file(name: str, role: str) -> File:
     base, _, harm = name.partition("!")
     path = f"DIR/{role}-{name.replace('!', '_').replace('+', '_')}.safetensors"
