@@ -32,7 +32,7 @@ def _fate(item: File, index: int, base: Base, parts: Parts) -> ModuleUse:
     taken = parts.taken[index] & _USEFUL.get(base if base == "chroma" else group_of(base), _NO_T5)
     if not taken and isinstance(item.found, Header):
         return ModuleUse(item.path, "ignored", because(item.found, base))
-    later: frozenset[str] = frozenset().union(*parts.taken[index + 1 :])
+    later = {part for others in parts.taken[index + 1 :] for part in others}
     if taken <= later:
         names = " and ".join(SPOKEN[part] for part in sorted(taken))
         return ModuleUse(item.path, "overridden", f"its {names} is replaced by a module selected after it")

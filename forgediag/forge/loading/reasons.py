@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from forgediag.forge.families import Base, Detection
-from forgediag.forge.loading.build import TEXT_ENCODERS, Built
+from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS, Built
 from forgediag.forge.loading.fates import SPOKEN, fates
 from forgediag.forge.loading.file import File
 from forgediag.forge.loading.split import Parts, group_of
@@ -174,11 +174,12 @@ def _vae_name(base: Base | None) -> str:
 
 def absent_parts(case: Case) -> list[str]:
     """Every part the files lack, not only the one Forge stops at."""
-    dicts, base = case.parts.dicts if case.parts else {}, case.found.base
+    base, parts = case.found.base, case.parts
     assert base is not None  # noqa: S101 - a part is built of a known family only
+    assert parts is not None  # noqa: S101 - and of files that were split
     names = {"text_encoder_2": "t5xxl"} if base == "chroma" else TEXT_ENCODERS[group_of(base)]
-    absent = [encoder for component, encoder in names.items() if len(dicts.get(component, {})) <= 16]
-    return absent + ["VAE"] * (len(dicts.get("vae", {})) <= 16)
+    absent = [encoder for component, encoder in names.items() if len(parts.dicts.get(component, {})) <= ENOUGH]
+    return absent + ["VAE"] * (len(parts.dicts["vae"]) <= ENOUGH)
 
 
 def _gap(case: Case, built: Built) -> str:
