@@ -28,6 +28,7 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -45,6 +46,11 @@ from forgediag.model.report import (
 )
 
 __all__ = [
+    "Prediction",
+    "ModuleUse",
+    "ModuleFate",
+    "LoadPhase",
+    "LoadError",
     "MB",
     "Advice",
     "Basis",
