@@ -29,6 +29,7 @@ from forgediag.model.machine import (
     Process,
 )
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -46,11 +47,6 @@ from forgediag.model.report import (
 )
 
 __all__ = [
-    "Prediction",
-    "ModuleUse",
-    "ModuleFate",
-    "LoadPhase",
-    "LoadError",
     "MB",
     "Advice",
     "Basis",
@@ -58,6 +54,7 @@ __all__ = [
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -82,16 +79,22 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
@@ -104,4 +107,5 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Way",
 ]
