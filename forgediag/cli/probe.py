@@ -19,9 +19,10 @@ from forgediag.sources.files import read_header
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @click.option("--module", "modules", multiple=True, metavar="FILE", help="A VAE or text encoder file, in the order "
               "Forge's VAE / Text Encoder box has them. May be given more than once.")  # fmt: skip
+@click.option("--deep", is_flag=True, help="Also run the VAE on the CPU: NaN, one-coloured pictures, what leaves fp16.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
-def command(settings: Settings, checkpoint: str, modules: tuple[str, ...], as_json: bool) -> None:  # noqa: ARG001, FBT001
+def command(settings: Settings, checkpoint: str, modules: tuple[str, ...], deep: bool, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """Whether Forge will load CHECKPOINT with these modules, and the exact error if not.
 
     Read from the files' headers alone. Exit status: 0 it loads, 1 it will not, 3 a file cannot be read.

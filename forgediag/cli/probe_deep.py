@@ -19,7 +19,8 @@ WHERE = {
 
 def vae_file(files: Sequence[File], made: Prediction | Gap) -> Known[File]:
     """The file whose VAE Forge will use: the last module it takes one from, else the checkpoint (the first file)."""
-    ignored = set() if isinstance(made, Gap) else {use.path for use in made.modules if use.fate == "ignored"}
+    uses = () if isinstance(made, Gap) else made.modules
+    ignored = {use.path for use in uses if use.fate == "ignored"}
     for file in (*reversed(files[1:]), files[0]):
         if file.path not in ignored and isinstance(file.found, Header) and autoencoder.find(file.found) is not None:
             return file
@@ -75,7 +76,7 @@ def text(probe: Known[DeepProbe]) -> list[str]:
         return [f"The VAE was not run: {probe.reason}."]
     lines = [f"Ran the VAE of {probe.path} in {probe.seconds:.1f} s ({probe.latent_channels} latent channels):"]
     for one in probe.passes:
-        layer = max(one.largest, key=lambda name: one.largest[name], default="")
+        layer = max(one.largest, key=lambda name: one.largest[name])
         if one.spread is None:
             lines.append(f"  {one.way} {one.given}: not finite in {list(one.largest)[-1]}")
         else:

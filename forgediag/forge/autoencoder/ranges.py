@@ -42,8 +42,9 @@ def leaves(probe: DeepProbe, limit: float = FP16_MAX) -> Peak | None:
 
 
 def largest(probe: DeepProbe) -> Peak | None:
-    """The widest range of all; None where nothing ran."""
-    return max(_peaks(probe.passes), key=lambda peak: peak.largest, default=None)
+    """The widest finite range of all; None where nothing ran."""
+    finite = (peak for peak in _peaks(probe.passes) if math.isfinite(peak.largest))
+    return max(finite, key=lambda peak: peak.largest, default=None)
 
 
 def safe_dtypes(probe: DeepProbe) -> dict[str, bool]:
