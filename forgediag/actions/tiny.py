@@ -99,7 +99,7 @@ def _outcome(response: httpx.Response) -> Outcome:
         body: Any = response.json()
     except ValueError:
         return Outcome("error", f"HTTP {response.status_code}", "an answer that is not JSON")
-    answer = cast("Mapping[str, Any]", body) if isinstance(body, dict) else {}
+    answer: Mapping[str, Any] = cast("Mapping[str, Any]", body) if isinstance(body, dict) else {}
     if response.status_code != 200:
         text = answer.get("message") or answer.get("detail") or "without a reason"
         return Outcome("error", str(answer.get("error") or f"HTTP {response.status_code}"), str(text))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from forgediag.cli.probe_part import Part
 from forgediag.forge import autoencoder
 from forgediag.forge.autoencoder import ranges
 from forgediag.forge.loading import File
-from forgediag.model import DeepProbe, Finding, Gap, Header, Known, Prediction
+from forgediag.model import DeepProbe, Finding, Gap, Header, Known, Prediction, Severity
 
 WHERE = {
     "float16": "only with --vae-in-fp16",
@@ -35,6 +36,13 @@ def probed(files: Sequence[File], made: Prediction | Gap) -> Known[DeepProbe]:
     if isinstance(file, Gap):
         return file
     return deep(file.path, file.found) if isinstance(file.found, Header) else Gap(file.found.message, "invalid")
+
+
+def part(files: Sequence[File], made: Prediction | Gap) -> Part:
+    """The VAE of these files, run, as the command tells it."""
+    probe = probed(files, made)
+    failed = not isinstance(probe, Gap) and any(one.severity is Severity.FAILURE for one in ranges.judge(probe))
+    return Part({"deep": document(probe), "findings": findings(probe)}, text(probe), failed)
 
 
 def findings(probe: Known[DeepProbe]) -> list[dict[str, Any]]:

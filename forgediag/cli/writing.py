@@ -28,7 +28,7 @@ def write_advice(forge: Known[Forge], config: Config, advice: Advice) -> Written
         forge = running_forge(config)
     if isinstance(forge, Gap):
         return Written("", None, f"{forge.reason}; nothing was written")
-    return _written(forge.url, apply_advice(_address(forge.url, config), advice))
+    return _written(forge.url, apply_advice(address_of(forge.url, config), advice))
 
 
 def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
@@ -36,10 +36,11 @@ def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
     forge = running_forge(config)
     if isinstance(forge, Gap):
         return Written("", None, f"{forge.reason}; nothing was written")
-    return _written(forge.url, apply(_address(forge.url, config), wanted))
+    return _written(forge.url, apply(address_of(forge.url, config), wanted))
 
 
-def _address(url: str, config: Config) -> Address:
+def address_of(url: str, config: Config) -> Address:
+    """Where a Forge answers, with the first target's password and patience."""
     target = config.targets[0]
     return Address(url, target.credentials(), target.timeout)
 
