@@ -37,10 +37,10 @@ async def state(address: Address) -> State:
         NotAppliedError: it does not answer, a job runs, or its options are broken.
     """
     reader = ForgeClient(address.url, address.auth, timeout=address.timeout, transport=address.transport)
+    # the options last: after a 500 a real Forge closes the connection, and whoever asks next on it gets nothing
+    order = ("sd-models", "sd-modules", "progress", "options")
     try:
-        answers: dict[str, Any] = {
-            name: await reader.read(ENDPOINTS[name]) for name in ("progress", "options", "sd-models", "sd-modules")
-        }
+        answers: dict[str, Any] = {name: await reader.read(ENDPOINTS[name]) for name in order}
     finally:
         await reader.close()
     for answer in answers.values():
