@@ -14,7 +14,7 @@ from forgediag.model.forge import (
     TorchMemory,
 )
 from forgediag.model.identity import Identity
-from forgediag.model.job import Basis, Job, Ledger, Part, PartName, Phase, PhaseName
+from forgediag.model.job import Basis, Job, Ledger, Outcome, Part, PartName, Phase, PhaseName
 from forgediag.model.known import MB, Gap, GapKind, Known, Severity
 from forgediag.model.machine import (
     Gpu,
@@ -37,7 +37,7 @@ from forgediag.model.report import (
     Distribution,
     Expected,
     Finding,
-    Outcome,
+    PhaseTally,
     Report,
     Setting,
     Snapshot,
@@ -94,6 +94,7 @@ __all__ = [
     "Pass",
     "Phase",
     "PhaseName",
+    "PhaseTally",
     "Prediction",
     "Process",
     "Progress",

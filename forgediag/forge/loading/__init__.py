@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from forgediag.forge.families import Base, Detection, detect
+from forgediag.forge.families import Base, detect
 from forgediag.forge.loading.build import Built, build
-from forgediag.forge.loading.overlay import MaskedError
+from forgediag.forge.loading.file import File
+from forgediag.forge.loading.overlay import MaskedError, Overlay
 from forgediag.forge.loading.reading import unreadable
 from forgediag.forge.loading.reasons import Case, explained
 from forgediag.forge.loading.split import Parts, parted, start
 from forgediag.forge.loading.state_dict import StateDict
 from forgediag.model import Fault, Gap, Header, LoadError, Prediction
+
+__all__ = ["File", "predict"]
 
 UNRECOGNISED = "Failed to recognize model type!"
 """Forge answers this whatever goes wrong until the files are split into parts (Forge dfdcbab, backend/loader.py)."""
@@ -20,17 +23,12 @@ UNRECOGNISED = "Failed to recognize model type!"
 NO_ENGINE = "join() argument must be str, bytes, or os.PathLike object, not 'NoneType'"
 """The message of the TypeError for a family huggingface_guess knows and Forge has no folder for."""
 
+NO_UNET = "AttributeError: 'NoneType' object has no attribute 'unet_key_prefix'"
+"""The first exception for a file in which no UNet is found."""
+
 KNOWN_WITHOUT_ENGINE = frozenset(
     {"stable-cascade", "auraflow", "hunyuan-dit", "stable-video-diffusion", "stable-zero123"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file Forge is told to load: its path as Forge writes it, and its header or what is wrong with it."""
-
-    path: str
-    found: Header | Fault
 
 
 def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = True) -> Prediction | Gap:
@@ -48,16 +46,18 @@ def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = T
     for file in (checkpoint, *modules):
         if isinstance(file.found, Header) and not file.found.tensors and file.found.format != "safetensors":
             return Gap(f"the names of the tensors in {file.path} are not known here", "unsupported")
-    case = Case(checkpoint.path, tuple(file.path for file in modules))
+    case = Case(checkpoint.path, tuple(modules))
     if isinstance(checkpoint.found, Fault):
         return _refused(case, checkpoint.path, checkpoint.found)
     found = detect(checkpoint.found)
     case = replace(case, found=found)
-    first = next((file for file in modules if isinstance(file.found, Fault)), None)
     if found.base is None:
-        return explained(_no_engine(case, found, first))
-    overlay = start(ordered(checkpoint.found, by_name=by_name), found.base)
-    for file in modules:
+        return explained(_no_engine(case, any(isinstance(file.found, Fault) for file in modules)))
+    return _laid(case, start(ordered(checkpoint.found, by_name=by_name), found.base), by_name=by_name)
+
+
+def _laid(case: Case, overlay: Overlay, *, by_name: bool) -> Prediction | Gap:
+    for file in case.modules:
         if isinstance(file.found, Fault):
             return _refused(case, file.path, file.found)
         try:
@@ -65,7 +65,9 @@ def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = T
         except MaskedError as masked:
             error = LoadError("ValueError", UNRECOGNISED, str(masked))
             return explained(replace(case, phase="recognise", error=error, subject=file.path))
-    return explained(assembled(case, found.base, parted(overlay)))
+        if overlay.mixed:
+            return Gap(f"{file.path} is a checkpoint of another kind: its UNet overwrites the other's", "unsupported")
+    return explained(assembled(case, overlay.base, parted(overlay)))
 
 
 def ordered(header: Header, *, by_name: bool) -> StateDict:
@@ -100,10 +102,8 @@ def _refused(case: Case, path: str, fault: Fault) -> Prediction:
     )
 
 
-def _no_engine(case: Case, found: Detection, broken: File | None) -> Case:
-    error = LoadError(
-        "ValueError", UNRECOGNISED, "AttributeError: 'NoneType' object has no attribute 'unet_key_prefix'"
-    )
-    if found.family in KNOWN_WITHOUT_ENGINE and broken is None:
-        error = LoadError("TypeError", NO_ENGINE)
+def _no_engine(case: Case, broken: bool) -> Case:  # noqa: FBT001 - whether a module cannot be read
+    error = LoadError("ValueError", UNRECOGNISED, NO_UNET)
+    if case.found.family in KNOWN_WITHOUT_ENGINE:
+        error = LoadError("ValueError", UNRECOGNISED) if broken else LoadError("TypeError", NO_ENGINE)
     return replace(case, phase="recognise", error=error, subject=case.checkpoint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from forgediag.forge.families import VAE_PREFIX, Base
+from forgediag.forge.families import UNET_PREFIX, VAE_PREFIX, Base
 from forgediag.forge.loading.state_dict import StateDict
 from forgediag.model import Tensor
 
@@ -73,11 +73,15 @@ class MaskedError(Exception):
 
 @dataclass(slots=True)
 class Overlay:
-    """A checkpoint's tensors while modules are laid over them; `taken` names the parts each module gave."""
+    """A checkpoint's tensors while modules are laid over them; `taken` names the parts each module gave.
+
+    `mixed` tells that a module's UNet was laid over another kind of one.
+    """
 
     tensors: StateDict
     base: Base
     taken: list[set[str]] = field(default_factory=list[set[str]])
+    mixed: bool = False
 
     def lay(self, module: StateDict) -> None:
         """Lay one module over (Forge dfdcbab, backend/loader.py, replace_state_dict).
@@ -94,6 +98,7 @@ class Overlay:
             parts.add("VAE")
         kind = self._kind()
         if self._merges_vae(kind, module):
+            self._note_unet(module)
             self.tensors.update(module)
             parts.add("VAE")
         for encoder in ("clip_h", "clip_g", "clip_l"):
@@ -102,6 +107,12 @@ class Overlay:
             text = _TEXT_PREFIX.get(self.base, "text_encoders.") + "t5xxl."
             self._replace(text, f"{text}transformer.", module)
             parts.add("t5xxl")
+
+    def _note_unet(self, module: StateDict) -> None:
+        for name, tensor in module.items():
+            if name.startswith(UNET_PREFIX):
+                there = self.tensors.get(name)
+                self.mixed = self.mixed or there is None or there.shape != tensor.shape
 
     def _replace(self, old: str, new: str, module: StateDict) -> None:
         for name in [name for name in self.tensors if name.startswith(old)]:

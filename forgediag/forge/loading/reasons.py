@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from forgediag.forge.families import Base, Detection
-from forgediag.forge.loading.build import TEXT_ENCODERS, Built
-from forgediag.forge.loading.fates import fates
+from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS, Built
+from forgediag.forge.loading.fates import SPOKEN, fates
+from forgediag.forge.loading.file import File
 from forgediag.forge.loading.split import Parts, group_of
 from forgediag.forge.selection import base_name
 from forgediag.model import Fault, LoadError, LoadPhase, Prediction
@@ -18,7 +19,7 @@ class Case:
     """A load as it was played through."""
 
     checkpoint: str
-    modules: tuple[str, ...]
+    modules: tuple[File, ...]
     found: Detection = field(default=Detection("unknown", None, bare=False, latent_channels=None))
     phase: LoadPhase = "read"
     error: LoadError | None = None
@@ -77,8 +78,8 @@ def _unrecognised(case: Case, name: str) -> Reason:
         return Reason(case.subject, cause, ("Use another release of this text encoder, or unselect it.",))
     family = case.found.family
     if family == "unknown":
-        fix = ("Select a checkpoint of a family Forge knows: SD1, SD2, SDXL, SD3, Flux or Chroma.",)
-        return Reason(case.subject, f"{name} holds no UNet of a family Forge knows", fix)
+        way = "Select a checkpoint of a family Forge knows: SD1, SD2, SDXL, SD3, Flux or Chroma."
+        return Reason(case.subject, f"{name} holds no UNet of a family Forge knows", (way,))
     place = _PLACES.get(family)
     if place is None:
         fix = ("Use a fork that can load this family.", "Or select another checkpoint.")
@@ -138,9 +139,9 @@ def _vae_fix(case: Case, source: str) -> tuple[str, ...]:
 def giver(case: Case, part: str) -> str:
     """The file a part comes from: the last module that gave it, else the checkpoint."""
     taken = case.parts.taken if case.parts else ()
-    for path, parts in zip(reversed(case.modules[: len(taken)]), reversed(taken), strict=True):
+    for file, parts in zip(reversed(case.modules[: len(taken)]), reversed(taken), strict=True):
         if part in parts:
-            return path
+            return file.path
     return case.checkpoint
 
 
@@ -159,12 +160,12 @@ def _absent(case: Case, built: Built) -> Reason:
     lacking = absent_parts(case)
     needed = [_vae_name(case.found.base) if part == "VAE" else _NAMES[part] for part in lacking]
     cause = f"{name} ({family}) brings no {_spoken(built)}, and no module selected gives one"
-    fix = [f"Select {part} beside it." for part in needed]
-    return Reason(case.checkpoint, cause, (*fix, "Or use a checkpoint file that holds all its parts."))
+    fix = (*(f"Select {part} beside it." for part in needed), "Or use a checkpoint file that holds all its parts.")
+    return Reason(case.checkpoint, cause, fix)
 
 
 def _spoken(built: Built) -> str:
-    return "VAE" if built.phase == "vae" else _NAMES[built.encoder].partition(" (")[0]
+    return SPOKEN["VAE" if built.phase == "vae" else built.encoder]
 
 
 def _vae_name(base: Base | None) -> str:
@@ -173,12 +174,12 @@ def _vae_name(base: Base | None) -> str:
 
 def absent_parts(case: Case) -> list[str]:
     """Every part the files lack, not only the one Forge stops at."""
-    dicts, base = case.parts.dicts if case.parts else {}, case.found.base
-    if base is None:
-        return []
+    base, parts = case.found.base, case.parts
+    assert base is not None  # noqa: S101 - a part is built of a known family only
+    assert parts is not None  # noqa: S101 - and of files that were split
     names = {"text_encoder_2": "t5xxl"} if base == "chroma" else TEXT_ENCODERS[group_of(base)]
-    absent = [encoder for component, encoder in names.items() if len(dicts.get(component, {})) <= 16]
-    return absent + ["VAE"] * (len(dicts.get("vae", {})) <= 16)
+    absent = [encoder for component, encoder in names.items() if len(parts.dicts.get(component, {})) <= ENOUGH]
+    return absent + ["VAE"] * (len(parts.dicts["vae"]) <= ENOUGH)
 
 
 def _gap(case: Case, built: Built) -> str:

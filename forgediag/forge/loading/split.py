@@ -34,7 +34,7 @@ _TARGETS: Mapping[str, Mapping[str, str]] = {
     "sd3": {"clip_l": "text_encoder", "clip_g": "text_encoder_2", "t5xxl": "text_encoder_3"},
     "flux": {"clip_l": "text_encoder", "t5xxl": "text_encoder_2"},
 }
-"""Forge's component of each encoder (huggingface_guess 84826248, model_list.py; SD3: backend/diffusion_engine/sd35.py)."""
+"""Forge's component of each encoder (huggingface_guess 84826248, model_list.py; of SD3 Forge dfdcbab, sd35.py)."""
 
 _PRESENT = {
     "clip_l": "text_encoders.clip_l.transformer.text_model.final_layer_norm.weight",
@@ -48,6 +48,11 @@ def group_of(base: Base) -> str:
     if base.startswith("sd3"):
         return "sd3"
     return "flux" if base.startswith("flux") or base == "chroma" else base
+
+
+def unet_name(base: Base) -> str:
+    """Forge's name of the component the UNet or transformer is."""
+    return "transformer" if group_of(base) in {"flux", "sd3"} else "unet"
 
 
 def split(checkpoint: Mapping[str, Tensor], modules: Sequence[StateDict], base: Base) -> Parts:
@@ -75,7 +80,7 @@ def parted(overlay: Overlay) -> Parts:
     if group == "flux":
         targets = {encoder: name for encoder, name in targets.items() if _PRESENT[encoder] in rest}
     dicts = {
-        "transformer" if group in {"flux", "sd3"} else "unet": take(rest, UNET_PREFIX),
+        unet_name(overlay.base): take(rest, UNET_PREFIX),
         "vae": take(rest, VAE_PREFIX[overlay.base]),
     }
     rest = _TEXTS[group](rest)
@@ -145,7 +150,7 @@ _BLOCK = {
 
 
 def _converted(tensors: StateDict, prefix: str) -> StateDict:
-    """OpenCLIP's names as transformers' ones, in place; names it does not know stay (clip_text_transformers_convert)."""
+    """OpenCLIP's names as transformers' ones, in place; other names stay (clip_text_transformers_convert)."""
     model = f"{prefix}transformer.text_model."
     for old, new in _LOOSE.items():
         _rename(tensors, prefix + old, model + new)
