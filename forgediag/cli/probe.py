@@ -11,7 +11,7 @@ import click
 
 from forgediag.cli import NothingKnown, Settings, probe_deep, probe_live
 from forgediag.cli.probe_part import Part, joined
-from forgediag.forge.autoencoder import find
+from forgediag.forge.autoencoder.place import find
 from forgediag.forge.loading import File, predict
 from forgediag.model import Gap, Header, Prediction
 from forgediag.sources.files import read_header

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from forgediag.cli.probe_part import Part
-from forgediag.forge import autoencoder
 from forgediag.forge.autoencoder import ranges
+from forgediag.forge.autoencoder.place import find
 from forgediag.forge.loading import File
 from forgediag.model import DeepProbe, Finding, Gap, Header, Known, Prediction, Severity
 
@@ -23,7 +23,7 @@ def vae_file(files: Sequence[File], made: Prediction | Gap) -> Known[File]:
     uses = () if isinstance(made, Gap) else made.modules
     ignored = {use.path for use in uses if use.fate == "ignored"}
     for file in (*reversed(files[1:]), files[0]):
-        if file.path not in ignored and isinstance(file.found, Header) and autoencoder.find(file.found) is not None:
+        if file.path not in ignored and isinstance(file.found, Header) and find(file.found) is not None:
             return file
     return Gap("none of these files has a VAE that can be run here", "missing")
 

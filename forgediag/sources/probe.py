@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from forgediag.forge import autoencoder
 from forgediag.forge.autoencoder import convert
 from forgediag.forge.autoencoder.expected import Config, tensors
+from forgediag.forge.autoencoder.place import find
 from forgediag.model import DeepProbe, Gap, Header, Known, Pass
 
 MISSING_NUMPY = Gap("the deep probe needs numpy: pip install 'forgediag[probe]'", "unsupported")
@@ -87,7 +87,7 @@ def deep(path: str, header: Header, tries: Sequence[Try] = TRIES, limits: Limits
 
 def _tensors(path: str, header: Header) -> Known[tuple[int, dict[str, Any]]]:
     """Channels, and every tensor Forge's class has: `[dtype, shape, offset, length]` by its name there."""
-    vae = autoencoder.find(header)
+    vae = find(header)
     if header.format != "safetensors":
         return Gap(f"{path} is no safetensors file: only those are run", "unsupported")
     if vae is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forgediag.forge.loading.state_dict import StateDict
+from forgediag.forge.state_dict import StateDict
 from forgediag.model import Tensor
 
 MARK = "decoder.up_blocks.0.resnets.0.norm1.weight"

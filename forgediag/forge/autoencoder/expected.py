@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from forgediag.forge.families import LATENT_CHANNELS, Base
-from forgediag.forge.loading.state_dict import EMPTY, Network, Shape, affine
+from forgediag.forge.state_dict import EMPTY, Network, Shape, affine
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from forgediag.forge.loading.overlay import MaskedError, Overlay
 from forgediag.forge.loading.reading import unreadable
 from forgediag.forge.loading.reasons import Case, explained
 from forgediag.forge.loading.split import Parts, parted, start
-from forgediag.forge.loading.state_dict import StateDict
+from forgediag.forge.state_dict import StateDict
 from forgediag.model import Fault, Gap, Header, LoadError, Prediction
 
 __all__ = ["File", "predict"]

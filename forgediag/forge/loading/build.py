@@ -11,7 +11,7 @@ from forgediag.forge.autoencoder.expected import network as autoencoder
 from forgediag.forge.families import Base
 from forgediag.forge.loading.networks import CLIPS, clip, t5
 from forgediag.forge.loading.split import Parts, group_of
-from forgediag.forge.loading.state_dict import Loaded, StateDict, load
+from forgediag.forge.state_dict import Loaded, StateDict, load
 from forgediag.model import LoadError, LoadPhase
 
 ENOUGH = 16

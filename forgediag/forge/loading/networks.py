@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from forgediag.forge.loading.state_dict import EMPTY, LINEAR, Network, affine, weight
+from forgediag.forge.state_dict import EMPTY, LINEAR, Network, affine, weight
 
 VOCABULARY = 49408
 POSITIONS = 77

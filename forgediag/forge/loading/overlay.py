@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from forgediag.forge.families import UNET_PREFIX, VAE_PREFIX, Base
-from forgediag.forge.loading.state_dict import StateDict
+from forgediag.forge.state_dict import StateDict
 from forgediag.model import Tensor
 
 CITY96 = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from forgediag.forge.families import UNET_PREFIX, VAE_PREFIX, Base
 from forgediag.forge.loading.overlay import Overlay, thirds_of
-from forgediag.forge.loading.state_dict import StateDict
+from forgediag.forge.state_dict import StateDict
 from forgediag.model import Tensor
 
 

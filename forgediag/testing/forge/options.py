@@ -191,7 +191,9 @@ class OptionStore:
         if checkpoint is None:
             return "{}"
         info = {"filename": self._files.path(checkpoint), "hash": checkpoint.sha256[-8:]}
-        return repr({"checkpoint_info": info, "additional_modules": modules, "unet_storage_dtype": self.selection.dtype})
+        return repr(
+            {"checkpoint_info": info, "additional_modules": modules, "unet_storage_dtype": self.selection.dtype}
+        )
 
 
 class _TypeMismatchError(Exception):
