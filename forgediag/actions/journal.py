@@ -75,6 +75,9 @@ class Journal:
         entry = {"schema": SCHEMA, **asdict(Entry(self._url, values, detour or {}))}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"{self.path.parent} cannot be written: {error.strerror}; nothing was sent") from error
+        try:
             with self.path.open("x", encoding="utf-8") as file:
                 json.dump(entry, file, indent=1)
                 file.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from forgediag.actions import Address, NotAppliedError, apply
 from forgediag.actions.borrow import recover, state
@@ -16,7 +15,7 @@ from forgediag.cli.here import running_forge
 from forgediag.cli.probe_live import tell
 from forgediag.cli.writing import address_of
 from forgediag.config import Config, state_dir
-from forgediag.model import Files, Gap, Report
+from forgediag.model import Gap
 
 INFERENCE = "forge_inference_memory"
 AT_START = 1024.0
@@ -88,12 +87,3 @@ def _advice(seen: Outcome) -> str:
     if seen.end == "error":
         return "forgediag probe with the selected files says why they do not load"
     return "look at Forge's console"
-
-
-def renames(report: Report) -> Iterator[str]:
-    """Commands that give files back their names which Forge took for corrupted though they are whole; none is run."""
-    for target in report.snapshot.targets:
-        if isinstance(target.files, Files):
-            for file in target.files.files:
-                if file.local.endswith(".corrupted") and file.fault is None:
-                    yield f"mv -n -- '{file.local}' '{file.local.removesuffix('.corrupted')}'"

@@ -105,9 +105,8 @@ def _tensors(path: str, header: Header) -> Known[tuple[int, dict[str, Any]]]:
     wanted = tensors(Config(vae.latent_channels, quantising, quantising))
     unfit = [name for name, shape in wanted.items() if name not in there or not _fits(there[name][1], shape)]
     if unfit:
-        return Gap(
-            f"{path} cannot be run: {unfit[0]} and {len(unfit) - 1} more tensors are missing or unfit", "invalid"
-        )
+        told = f"{len(unfit)} of the tensors Forge needs are missing or of another shape, first {unfit[0]}"
+        return Gap(f"{path} cannot be run: {told}", "invalid")
     return vae.latent_channels, {name: (there[name][0], shape, *there[name][2:]) for name, shape in wanted.items()}
 
 

@@ -81,7 +81,7 @@ def test_what_is_not_finite_ends_the_pass_where_it_begins(vae: Make, value: floa
 
 
 def test_a_missing_tensor_and_a_file_without_a_vae_are_told(vae: Make, tmp_path: Path) -> None:
-    assert "1 tensors are missing or unfit, first decoder.mid.attn_1.q.bias" in refused(
+    assert "1 of the tensors Forge needs are missing or of another shape, first decoder.mid.attn_1.q.bias" in refused(
         vae(without="decoder.mid.attn_1.q.bias")
     )
     other = write_safetensors(tmp_path / "clip.safetensors", {"a": ("F16", (1,))})
