@@ -20,7 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from forgediag.model import Gap
+from forgediag.probing.passes import _given
 from forgediag.sources.files import read_header
 from forgediag.sources.probe import Try, _asked, _tensors
 
@@ -66,10 +69,6 @@ def theirs(python: str, arguments: Sequence[str]) -> tuple[float, float]:
 
 def latent(channels: int, path: str) -> str:
     """The latent that `Try("decode", 8)` stands for, as a file."""
-    import numpy as np
-
-    from forgediag.probing.passes import _given
-
     np.save(path, _given(_asked(Try("decode", 8), channels), channels))
     return path
 
@@ -100,8 +99,6 @@ def main() -> None:
 
 
 def report(mine: list[tuple[float, float]], other: list[tuple[float, float]], folder: str) -> None:
-    import numpy as np
-
     (seconds, held), rows = (statistics.median(column) for column in zip(*mine, strict=True)), {"forgediag": mine}
     if other:
         rows["Forge's class"] = other
