@@ -16,6 +16,8 @@ from forgediag.sources.forge import ENDPOINTS, ForgeClient
 CHECKPOINT = "sd_model_checkpoint"
 MODULES = "forge_additional_modules"
 DTYPE = "forge_unet_storage_dtype"
+BORROWED = (CHECKPOINT, MODULES, DTYPE)
+"""Options that a probe or a cure sets for a while."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from forgediag.actions import Address, NotAppliedError, apply
-from forgediag.actions.borrow import recover, state
+from forgediag.actions.borrow import BORROWED, recover, state
 from forgediag.actions.cure import RESTART, cure_options, cure_stuck
 from forgediag.actions.defaults import option_defaults
 from forgediag.actions.journal import Journal
@@ -13,7 +13,7 @@ from forgediag.actions.tiny import Outcome, tiny
 from forgediag.cli import NotDone
 from forgediag.cli.here import running_forge
 from forgediag.cli.probe_live import tell
-from forgediag.cli.writing import address_of
+from forgediag.cli.writing import address_of, note
 from forgediag.config import Config, state_dir
 from forgediag.model import Gap
 
@@ -32,6 +32,7 @@ def cure(config: Config, wait: float = 600.0) -> None:
     if isinstance(forge, Gap):
         raise NotDone(f"{forge.reason}; nothing was cured")
     journal = Journal(state_dir(config), forge.url)
+    note(config, (*BORROWED, INFERENCE))
     try:
         asyncio.run(_cure(address_of(forge.url, config), journal, wait))
     except NotAppliedError as error:

@@ -43,14 +43,16 @@ def tell(line: str) -> None:
 
 def _asked(config: Config, paths: Sequence[str], *, prove: bool, wait: float) -> LiveProbe:
     from forgediag.actions import NotAppliedError  # noqa: PLC0415 - imports httpx
+    from forgediag.actions.borrow import BORROWED  # noqa: PLC0415
     from forgediag.actions.journal import Journal  # noqa: PLC0415
     from forgediag.actions.live import live  # noqa: PLC0415
-    from forgediag.cli.writing import address_of  # noqa: PLC0415
+    from forgediag.cli.writing import address_of, note  # noqa: PLC0415
 
     forge = running_forge(config)
     if isinstance(forge, Gap):
         raise NotDone(forge.reason)
     journal = Journal(state_dir(config), forge.url)
+    note(config, BORROWED)
     try:
         return asyncio.run(live(address_of(forge.url, config), journal, paths, wait, tell, prove=prove))
     except NotAppliedError as error:

@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -50,6 +51,7 @@ __all__ = [
     "MB",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
@@ -86,6 +88,7 @@ __all__ = [
     "ModuleFate",
     "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
@@ -108,5 +111,6 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "VerdictChange",
     "Way",
 ]
