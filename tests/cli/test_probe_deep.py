@@ -209,3 +209,22 @@ def test_cure_without_a_forge_is_one_line(run: Run) -> None:
     ended = run("--forge", "http://127.0.0.1:9", "doctor", "--cure")
     assert ended.status == 1
     assert "nothing was cured" in ended.err
+
+
+def test_cure_that_does_not_work_says_to_restart(run: Run, forge: ForgeThread) -> None:
+    forge.call(lambda it: it.options.post({"forge_additional_modules": []}))
+    run("--forge", forge.url, "doctor", "--cure")
+    forge.call(lambda it: it.options.post({"forge_additional_modules": ["ae.safetensors"]}))
+    run("--forge", forge.url, "doctor", "--cure")
+    forge.call(lambda it: it.options.post({"forge_additional_modules": []}))
+    forge.call(lambda it: it.files.disk.clear())
+    ended = cured(run, forge)
+    assert ended.status == 1
+    assert "not cured: Forge is still without a model; restart Forge" in ended.err
+
+
+def test_live_with_a_checkpoint_of_unknown_names_is_still_asked(run: Run, tmp_path: Path, forge: ForgeThread) -> None:
+    path = tmp_path / "other.ckpt"
+    path.write_bytes(b"PK\x03\x04" + bytes(64))
+    ended = run("--forge", forge.url, "probe", path, "--live")
+    assert "does not list other.ckpt" in ended.err

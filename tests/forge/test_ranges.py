@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from forgediag.forge.autoencoder.ranges import broken, dtype_for, judge, largest, leaves, safe_dtypes
+from forgediag.forge.autoencoder.ranges import broken, judge, largest, leaves, safe_dtypes
 from forgediag.model import DeepProbe, Pass, Severity
 
 
@@ -71,21 +71,3 @@ def test_one_colour_out_of_one_value_is_what_a_vae_should_give() -> None:
 def test_nothing_run_has_no_peak() -> None:
     assert largest(probe()) is None
     assert broken(probe()) is None
-
-
-@pytest.mark.parametrize(
-    ("capability", "flags", "dtype"),
-    [
-        ((8, 0), (), "bfloat16"),
-        ((12, 0), (), "bfloat16"),
-        ((7, 5), (), "float32"),
-        (None, (), "float32"),
-        ((8, 9), ("--vae-in-fp16",), "float16"),
-        ((6, 1), ("--vae-in-bf16",), "bfloat16"),
-        ((9, 0), ("--vae-in-fp32",), "float32"),
-    ],
-)
-def test_the_format_forge_chooses_follows_card_and_flags(
-    capability: tuple[int, int] | None, flags: tuple[str, ...], dtype: str
-) -> None:
-    assert dtype_for(capability, flags) == dtype

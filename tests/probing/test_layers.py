@@ -69,7 +69,7 @@ def test_a_norm_makes_each_group_even_and_silu_follows(tmp_path: Path) -> None:
 
 def test_attention_mixes_all_pixels_by_softmax(tmp_path: Path) -> None:
     width, x = 32, noise(32, 2, 3)
-    parts = {f"t__{part}__weight": noise(width, width, 1, 1) / 6 for part in ("q", "k", "v", "proj_out")}
+    parts = {f"t__{part}__weight": noise(width, width, 1, 1) / np.float32(6) for part in ("q", "k", "v", "proj_out")}
     zeros = {name.replace("weight", "bias"): np.zeros(width, np.float32) for name in parts}
     norm = {"t__norm__weight": np.ones(width, np.float32), "t__norm__bias": np.zeros(width, np.float32)}
     with weights(tmp_path / "w", **parts, **zeros, **norm) as held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import pytest
 
 from forgediag.forge.autoencoder import ranges
 from forgediag.forge.autoencoder.expected import Config, tensors
-from forgediag.model import DeepProbe, Gap
+from forgediag.model import DeepProbe, Gap, Header
 from forgediag.probing import passes
 from forgediag.sources import probe as under_test
 from forgediag.sources.files import read_header
 from forgediag.sources.probe import Limits, Try, deep
 from forgediag.testing.files import write_safetensors
+from forgediag.testing.loads import MODULES
 
 TRIES = (Try("decode", 1), Try("decode", 1, 3.0, flat=True), Try("encode", 1))
 Make = Callable[..., Path]
@@ -44,14 +46,20 @@ def vae(tmp_path: Path) -> Make:
     return make
 
 
+def read(path: Path) -> Header:
+    found = read_header(str(path))
+    assert isinstance(found, Header)
+    return found
+
+
 def probed(path: Path, **how: Any) -> DeepProbe:
-    made = deep(str(path), read_header(str(path)), how.pop("tries", TRIES), **how)
+    made = deep(str(path), read(path), how.pop("tries", TRIES), **how)
     assert isinstance(made, DeepProbe), made
     return made
 
 
 def refused(path: Path, **how: Any) -> str:
-    made = deep(str(path), read_header(str(path)), TRIES, **how)
+    made = deep(str(path), read(path), TRIES, **how)
     assert isinstance(made, Gap)
     return made.reason
 
@@ -103,16 +111,31 @@ def test_without_numpy_it_says_what_to_install(vae: Make, tmp_path: Path, monkey
 
 
 def test_a_child_that_says_nothing_is_told(vae: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     assert "no answer" in refused(vae())
 
 
 def test_the_passes_can_keep_what_came_out(vae: Make, tmp_path: Path) -> None:
     path = vae(16)
-    found = under_test._tensors(str(path), read_header(str(path)))
+    found = under_test._tensors(str(path), read(path))
     assert not isinstance(found, Gap)
     keep = str(tmp_path / "out.npy")
     asked = [under_test._asked(one, 16) for one in TRIES]
     made = passes.run({"path": str(path), "channels": 16, "tensors": found[1], "passes": asked, "keep": keep})
     assert len(made["passes"]) == 3
     assert Path(keep).exists()
+
+
+@pytest.mark.parametrize("kind", ["vae-4-old-diffusers", "vae-4-diffusers", "vae-16-diffusers"])
+def test_a_vae_in_diffusers_layout_is_run_by_forges_names(tmp_path: Path, kind: str) -> None:
+    shapes = {name: ("F16", shape) for name, shape in MODULES[kind]().items()}
+    path = write_safetensors(tmp_path / "vae.safetensors", shapes)
+    made = probed(path, tries=(Try("decode", 1), Try("encode", 1)))
+    assert "decoder.up.3.upsample.conv" in made.passes[0].largest
+    assert "encoder.down.1.block.0.nin_shortcut" in made.passes[1].largest
+
+
+def test_only_safetensors_files_are_run(tmp_path: Path) -> None:
+    made = deep(str(tmp_path / "vae.gguf"), Header("gguf", {}))
+    assert isinstance(made, Gap)
+    assert "no safetensors file" in made.reason

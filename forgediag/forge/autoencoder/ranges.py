@@ -53,19 +53,6 @@ def safe_dtypes(probe: DeepProbe) -> dict[str, bool]:
     return {"float16": sound and leaves(probe) is None, "bfloat16": sound, "float32": sound}
 
 
-def dtype_for(compute_capability: tuple[int, int] | None, flags: Sequence[str] = ()) -> str:
-    """The number format Forge runs a VAE in (Forge dfdcbab, backend/memory_management.py, vae_dtype).
-
-    Args:
-        compute_capability: of the card; None for a CPU.
-        flags: Forge's start flags.
-    """
-    for flag, dtype in (("fp16", "float16"), ("bf16", "bfloat16"), ("fp32", "float32")):
-        if f"--vae-in-{flag}" in flags:
-            return dtype
-    return "bfloat16" if compute_capability is not None and compute_capability >= (8, 0) else "float32"
-
-
 def judge(probe: DeepProbe) -> tuple[Finding, ...]:
     """What is worth telling of a VAE that was run; nothing of one that any card can run."""
     if peak := broken(probe):
