@@ -85,7 +85,7 @@ async def tiny(address: Address, seconds: float) -> Outcome:
     try:
         sent = client.post(f"{address.url}/sdapi/v1/txt2img", json=dict(REQUEST))
         outcome = _outcome(await asyncio.wait_for(sent, seconds))
-    except asyncio.TimeoutError:
+    except (asyncio.TimeoutError, httpx.TimeoutException):
         outcome = Outcome("no-answer", message=f"not within {seconds:g} s")
     except httpx.HTTPError as error:
         outcome = Outcome("no-answer", message=str(error) or type(error).__name__)
