@@ -1,13 +1,14 @@
 """Checks that come with forgediag."""
 
 from forgediag.check import Check
-from forgediag_checks.autoencoder import vae_latent_channels
 from forgediag_checks.bus import pcie_link
 from forgediag_checks.effective import inference_memory_effective, options_reset_by_page
 from forgediag_checks.features import forge_knows_model
 from forgediag_checks.files import model_file_whole
 from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
+from forgediag_checks.jobs import job_memory_growth, job_steps_slower
+from forgediag_checks.loading import model_will_load
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 from forgediag_checks.options import options_readable, selected_model_missing
 from forgediag_checks.packages import bitsandbytes, python_packages, python_version
@@ -28,7 +29,7 @@ CHECKS: tuple[Check, ...] = (
     model_file_genuine,
     forge_knows_model,
     bitsandbytes,
-    vae_latent_channels,
+    model_will_load,
     host_ram,
     forge_stuck,
     job_hangs,
@@ -39,6 +40,8 @@ CHECKS: tuple[Check, ...] = (
     model_in_effect,
     model_file_renamed,
     gpu_other_processes,
+    job_memory_growth,
+    job_steps_slower,
     pcie_link,
     python_version,
     secrets_exposed,

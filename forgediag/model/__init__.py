@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Renamed, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -29,6 +30,8 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -49,10 +52,12 @@ __all__ = [
     "MB",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -77,17 +82,24 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
     "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Renamed",
@@ -102,4 +114,6 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "VerdictChange",
+    "Way",
 ]

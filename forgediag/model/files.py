@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forgediag.model.known import Known
+from forgediag.model.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
-    `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
     `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes".
     """
 
@@ -64,7 +64,6 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
-    vae_prefix: str | None = None
     traits: frozenset[str] = frozenset()
 
 
@@ -85,13 +84,15 @@ class Renamed:
 class Files:
     """The files behind Forge's listing that can be read here.
 
-    `unreadable` says why for each other path; `pending` files were not looked at yet. `renamed` are files that Forge
-    put aside as NAME.corrupted in the folders of the listed ones.
+    `unreadable` says why for each other path; `pending` files were not looked at yet. `prediction` is what comes of
+    loading the selected ones, None where not all of them could be read. `renamed` are files that Forge put aside as
+    NAME.corrupted in the folders of the listed ones.
     """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: int = 0
+    prediction: Known[Prediction] | None = None
     renamed: tuple[Renamed, ...] = ()
 
     @property

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import autoencoder, families, selection
+from forgediag.forge import families, selection
 from forgediag.forge.features import traits_of
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.sources.forecast import Forecast
 from forgediag.sources.paths import local_path
 from forgediag.sources.renamed import ENDING, renamed
 
@@ -63,6 +64,7 @@ class FileReader:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._forecast = Forecast()
 
     def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
@@ -91,7 +93,17 @@ class FileReader:
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
         aside = renamed((local_path(path, self._prefixes) for path in (*files, *unreadable)), read_renamed)
-        return Files(tuple(files.values()), unreadable, pending, aside)
+        return Files(tuple(files.values()), unreadable, pending, self._prediction(listing, options), aside)
+
+    def _prediction(self, listing: Listing, options: Known[Options]) -> Known[Prediction] | None:
+        """What comes of loading what is selected, where all of it was read."""
+        if isinstance(options, Gap):
+            return None
+        paths = selection.selected_paths(listing, options)
+        seen = [self._seen[path] for path in paths if path in self._seen]
+        if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
+            return None
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
@@ -178,11 +190,11 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
     found = model_file.examine(local, head, size)
     traits: frozenset[str] = frozenset()
     if isinstance(found, Fault):
-        family, channels, vae, fault = "unknown", None, None, found
+        family, channels, fault = "unknown", None, found
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        vae, fault, traits = autoencoder.find(found), None, traits_of(found)
+        fault, traits = None, traits_of(found)
     return ModelFile(
         path=path,
         local=local,
@@ -195,7 +207,6 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        vae_prefix=None if vae is None else vae.prefix,
         traits=traits,
     )
 
