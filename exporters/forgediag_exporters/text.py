@@ -27,7 +27,7 @@ def verdict(report: Report) -> bytes:
     lines.append(f"Verdict: {report.verdict.label}. {WORDS[report.verdict]}")
     first = next(iter(report.findings), None)
     if first is not None and first.fix and first.severity >= Severity.WARNING:
-        lines += textwrap.wrap(f"Do this first: {first.fix[0]} [{first.check}]", WIDTH, subsequent_indent="  ")
+        lines += textwrap.wrap(f"Do this first: {first.fix[0]}", WIDTH, subsequent_indent="  ")
     return ("\n".join(lines) + "\n").encode()
 
 

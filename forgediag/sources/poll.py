@@ -64,6 +64,7 @@ class ForgePoll:
         self._connect(self._urls[0])
         self._facts: dict[str, Known[Any]] = {}
         self._until = float("inf")
+        self._sysinfo_wanted, self._sysinfo_from = False, 0.0
         self._due: dict[str, float] = dict.fromkeys(ENDPOINTS, 0.0)
 
     def _connect(self, url: str) -> None:
