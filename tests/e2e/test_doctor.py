@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forgediag.testing.files import write_safetensors
+from forgediag.testing.files import write_safetensors, write_sparse
 from forgediag.testing.forge import CHECKPOINTS, Checkpoint, ForgeThread, Setup, SimulatedForge
 from forgediag.testing.headers import header
 from forgediag.testing.models import write_install, write_models
@@ -21,7 +22,7 @@ from forgediag.testing.models import write_install, write_models
 if TYPE_CHECKING:
     from tests.fake_nvml.control import FakeNvml
 
-CARD = "gpus = 1\ngpu.0.name = NVIDIA GeForce RTX 4070\ngpu.0.major = 8\ngpu.0.minor = 9\n"
+CARD = "gpus = 1\ngpu.0.name = NVIDIA GeForce RTX 4070\ngpu.0.cc_major = 8\ngpu.0.cc_minor = 9\n"
 CLOSED = {"server_name": "127.0.0.1"}
 PINS = "setuptools==69.5.1  # old\nnumpy==1.26.2\ntorch\n"
 MODEL = "models/Stable-diffusion/meadow-sd15.safetensors"
@@ -40,12 +41,16 @@ def package(root: Path, name: str, metadata: str = "") -> None:
 
 def cut(root: Path) -> None:
     path = root / MODEL
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    size = path.stat().st_size
+    path.unlink()
+    write_sparse(path, head, size // 2)
 
 
 def overwrite(place: str, content: bytes) -> Callable[[Path], None]:
     def act(root: Path) -> None:
+        (root / place).unlink()
         (root / place).write_bytes(content)
 
     return act
@@ -59,7 +64,7 @@ def old_forge(root: Path) -> None:
 
 
 def put_aside(root: Path) -> None:
-    shutil.copy(root / "models/VAE/vae-4ch.safetensors", root / "models/VAE/other.safetensors.corrupted")
+    os.link(root / "models/VAE/vae-4ch.safetensors", root / "models/VAE/other.safetensors.corrupted")
 
 
 def post(**values: object) -> Callable[[SimulatedForge], None]:
@@ -70,7 +75,7 @@ def stuck(forge: SimulatedForge) -> None:
     forge.errors.append("'NoneType' object has no attribute 'sd_checkpoint_info'")
 
 
-def modules(*names: str) -> Mapping[str, object]:
+def selected(*names: str) -> Mapping[str, object]:
     return {"forge_additional_modules": list(names)}
 
 
@@ -113,7 +118,7 @@ PLANTED = (
     Planted("a negative reserve", "inference-memory-range", forge=post(forge_inference_memory=-1000)),
     Planted("a reserve above the card", "inference-memory-range", forge=post(forge_inference_memory=99999)),
     Planted("another program on the card", "gpu-other-processes", card="gpu.0.proc.4711 = 6G\n"),
-    Planted("RTX 50 on Forge's own torch", "torch-driver-gpu", card="gpu.0.major = 12\ngpu.0.minor = 0\n"),
+    Planted("RTX 50 on Forge's own torch", "torch-driver-gpu", card="gpu.0.cc_major = 12\ngpu.0.cc_minor = 0\n"),
     Planted("a driver older than torch's CUDA", "torch-driver-gpu", card="driver = 470.82\ncuda = 11040\n"),
     Planted("torch for the CPU", "torch-driver-gpu", torch="2.3.1+cpu"),
     Planted(
@@ -131,9 +136,17 @@ PLANTED = (
 )
 
 
-def scene(root: Path, planted: Planted) -> Setup:
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model files, written once; every scene has links to them."""
+    folder = tmp_path_factory.mktemp("models")
+    write_models(folder)
+    return folder / "models"
+
+
+def scene(root: Path, models: Path, planted: Planted) -> Setup:
     """The disk, and what kind of Forge."""
-    write_models(root)
+    shutil.copytree(models, root / "models", copy_function=os.link)
     write_install(root, planted.torch)
     (root / "requirements_versions.txt").write_text(PINS)
     for name in ("setuptools-69.5.1", "numpy-1.26.2"):
@@ -144,7 +157,7 @@ def scene(root: Path, planted: Planted) -> Setup:
     if planted.name.startswith("setuptools"):
         (root / "venv/lib/python3.10/site-packages/pkg_resources").rmdir()
     given = dict(planted.setup)
-    config = {**given.pop("config", {}), **modules(*(str(root / "models" / name) for name in planted.modules))}
+    config = {**given.pop("config", {}), **selected(*(str(root / "models" / name) for name in planted.modules))}
     return Setup(
         **{"root": str(root), "flags": CLOSED, "checkpoints": (*CHECKPOINTS, CHROMA), "config": config, **given}
     )
@@ -152,13 +165,13 @@ def scene(root: Path, planted: Planted) -> Setup:
 
 @pytest.fixture
 def doctor(
-    forgediag: Doctor, make_fake_nvml: Callable[[str], FakeNvml], tmp_path: Path
+    forgediag: Doctor, make_fake_nvml: Callable[[str], FakeNvml], models: Path, tmp_path: Path
 ) -> Callable[[Planted], subprocess.CompletedProcess[str]]:
     """Run doctor on a planted fault."""
 
     def act(planted: Planted, *options: str) -> subprocess.CompletedProcess[str]:
         fake = make_fake_nvml(CARD + planted.card)
-        with ForgeThread(scene(tmp_path / "forge", planted)) as forge:
+        with ForgeThread(scene(tmp_path / "forge", models, planted)) as forge:
             if planted.forge is not None:
                 forge.call(planted.forge)
             url = "http://127.0.0.1:9" if planted.down else forge.url
@@ -176,7 +189,6 @@ def test_the_planted_fault_is_the_first_finding(planted: Planted, doctor: Doctor
     assert findings[0]["check"] == planted.check, [(item["check"], item["message"]) for item in findings]
     assert ended.returncode in {1, 3}
     assert time.monotonic() - started < 8
-    print(f"| {planted.name} | {findings[0]['severity']} | {findings[0]['check']} | {findings[0]['message'][:110]} |")
 
 
 def test_a_healthy_set_up_says_nothing_alarming(doctor: Doctor) -> None:
