@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 from forgediag.model import Finding, Severity
@@ -49,6 +50,10 @@ NAMES: Mapping[str, str] = {
 }
 
 
+_ENDING = re.compile(r"(?:\.(?:safetensors|ckpt|gguf|pt|bin))?(?: \[[0-9a-f]+\])?$")
+"""What names of different files have in common."""
+
+
 def remark(
     rule: str, severity: Severity, subject: str, message: str, *fix: str, evidence: Mapping[str, object] | None = None
 ) -> Finding:
@@ -76,8 +81,8 @@ def meant(name: str, known: Collection[str]) -> str | None:
         return other
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong
 
-    folded = {item.lower(): item for item in known}
-    found = get_close_matches(name[:100].lower(), folded, 1, 0.75)
+    folded = {_ENDING.sub("", item.lower()): item for item in known}
+    found = get_close_matches(_ENDING.sub("", name[:100].lower()), folded, 1, 0.75)
     return folded[found[0]] if found else None
 
 
