@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from forgediag.cli.here import running_forge
 from forgediag.config import Config
 from forgediag.forge.payload import Knowledge
+from forgediag.forge.payload.words import rows_of, table_of
 from forgediag.model import MB, CudaMemory, Forge, Gap, Known, Listing, Options, TorchMemory
-
-T = TypeVar("T")
 
 
 def knowledge(config: Config) -> Known[tuple[Knowledge, str]]:
@@ -55,19 +53,13 @@ async def _more(url: str, config: Config) -> tuple[Known[frozenset[str]], Known[
 
 def _scripts(body: Any, _broken: tuple[str, ...]) -> frozenset[str]:
     """GET /sdapi/v1/scripts: names by tab, in lower case."""
-    rows = cast("Mapping[str, Any]", body) if isinstance(body, dict) else {}
-    return frozenset(str(name) for names in rows.values() if isinstance(names, list) for name in _list(names))
+    return frozenset(str(name) for names in table_of(body).values() for name in rows_of(names))
 
 
 def _schedulers(body: Any, _broken: tuple[str, ...]) -> frozenset[str]:
     """GET /sdapi/v1/schedulers: names, labels and aliases."""
     found: set[str] = set()
-    for row in _list(body):
-        if isinstance(row, dict):
-            item = cast("Mapping[str, Any]", row)
-            found |= {str(item.get("name")), str(item.get("label")), *map(str, _list(item.get("aliases")))}
+    for row in rows_of(body):
+        item = table_of(row)
+        found |= {str(item.get("name")), str(item.get("label")), *map(str, rows_of(item.get("aliases")))}
     return frozenset(found)
-
-
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []

@@ -109,10 +109,9 @@ def parse_samplers(body: Any, _broken: tuple[str, ...] = ()) -> tuple[str, ...]:
 def parse_sysinfo(body: Any, _broken: tuple[str, ...] = ()) -> Sysinfo:
     """GET /internal/sysinfo, of which only versions and the first line of each exception are kept: no settings."""
     answer = _mapping(body, "sysinfo")
-    torch = answer.get("Torch env info")
-    torch = cast("Mapping[str, Any]", torch) if isinstance(torch, dict) else {}
-    packages = (str(row).partition("==") for row in _some(answer.get("Packages")))
-    exceptions = (_word(row.get("exception")) for row in _some(answer.get("Exceptions")) if isinstance(row, dict))
+    torch = _table(answer.get("Torch env info"))
+    packages = (str(row).partition("==") for row in _rows_or_none(answer.get("Packages")))
+    exceptions = (_word(_table(row).get("exception")) for row in _rows_or_none(answer.get("Exceptions")))
     commit = _word(answer.get("Commit"))
     return Sysinfo(
         version=_word(answer.get("Version")),
@@ -125,9 +124,14 @@ def parse_sysinfo(body: Any, _broken: tuple[str, ...] = ()) -> Sysinfo:
     )
 
 
-def _some(value: object) -> list[Any]:
+def _rows_or_none(value: object) -> list[object]:
     """At most 2000 rows of a list; nothing where it is none."""
-    return [row for row in value[:2000] if isinstance(row, (str, dict))] if _is_list(value) else []
+    return value[:2000] if _is_list(value) else []
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    """A JSON object; nothing where it is none."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _word(value: object) -> str | None:

@@ -27,6 +27,7 @@ from forgediag.model import (
     Process,
     Progress,
     Snapshot,
+    Tally,
     Target,
     TorchMemory,
 )
@@ -112,6 +113,20 @@ def options(**values: object) -> Options:
 
 def problems(item: Check, *facts: object) -> list[Problem]:
     """What a check finds in these facts, handed over by type; the healthy ones stand in for those not given."""
-    healthy = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST, FORGE.progress, FORGE.memory)
+    healthy = (
+        TARGET,
+        OPTIONS,
+        LISTING,
+        FLAGS,
+        PROCESS,
+        INSTALL,
+        FILES,
+        GPU,
+        NVML,
+        HOST,
+        FORGE.progress,
+        FORGE.memory,
+        Tally(),
+    )
     known: dict[type, object] = {type(fact): fact for fact in (*healthy, *facts)}
     return list(item.judge(*(known[need] for need in item.needs)))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
 
 from forgediag.forge.payload.fields import OPTIONS
 from forgediag.forge.payload.known import FIELDS, MEMORY, Kind, Knowledge
 from forgediag.forge.payload.settings import settings
 from forgediag.forge.payload.sizes import sizes
-from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, short
+from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, rows_of, short, table_of
 from forgediag.forge.selection import base_name, checkpoint_of
 from forgediag.model import Finding, Severity
 
@@ -116,14 +115,14 @@ def _scripts(values: Mapping[str, object], known: Knowledge) -> Iterator[Finding
     named = values.get("script_name")
     if isinstance(named, str) and named and named.lower() not in known.scripts:
         yield _no_script("script_name", named, known)
-    always = values.get("alwayson_scripts")
-    for name, value in always.items() if isinstance(always, dict) else ():
-        if str(name).lower() not in known.scripts:
-            yield _no_script("alwayson_scripts", str(name), known)
-        elif not isinstance(value, dict) or not isinstance(value.get("args", []), list):
+    for name, value in table_of(values.get("alwayson_scripts")).items():
+        arguments = table_of(value).get("args", [])
+        if name.lower() not in known.scripts:
+            yield _no_script("alwayson_scripts", name, known)
+        elif not isinstance(value, dict) or not isinstance(arguments, list):
             message = f'alwayson_scripts {short(name)!r} is not {{"args": [...]}}: its arguments are not taken'
             fix = 'Write it as {"args": [...]}, in the order of GET /sdapi/v1/script-info.'
-            yield remark("script-arguments", Severity.FAILURE, str(name), message, fix)
+            yield remark("script-arguments", Severity.FAILURE, name, message, fix)
 
 
 def _no_script(field: str, name: str, known: Knowledge) -> Finding:
@@ -154,9 +153,7 @@ def _hires(values: Mapping[str, object], known: Knowledge) -> Iterator[Finding]:
 
 
 def _override(values: Mapping[str, object], known: Knowledge) -> Iterator[Finding]:
-    override = values.get("override_settings")
-    if not isinstance(override, dict):
-        return
+    override = table_of(values.get("override_settings"))
     yield from settings(override, known, override=True)
     if values.get("override_settings_restore_afterwards") is False and override:
         yield remark(
@@ -198,8 +195,7 @@ def _moved(override: Mapping[str, object], known: Knowledge) -> list[str]:
     if found is not None and found != checkpoint_of(known.listing, known.selected.checkpoint or ""):
         moved.append("sd_model_checkpoint")
     modules = override.get("forge_additional_modules")
-    if isinstance(modules, list):
-        names = {base_name(str(item)) for item in cast("list[object]", modules)}
-        if names != {base_name(item) for item in known.selected.modules}:
-            moved.append("forge_additional_modules")
+    names = {base_name(str(item)) for item in rows_of(modules)}
+    if isinstance(modules, list) and names != {base_name(item) for item in known.selected.modules}:
+        moved.append("forge_additional_modules")
     return moved

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from forgediag.forge.payload.fields import OPTIONS
 from forgediag.forge.payload.known import MEMORY, Knowledge
 from forgediag.forge.payload.memory import memory_value
-from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, short
+from forgediag.forge.payload.words import NAMES, did_you_mean, fits, kind_of, meant, remark, rows_of, short
 from forgediag.forge.selection import base_name, checkpoint_of, module_of
 from forgediag.model import Finding, Listing, Severity
 
@@ -141,31 +141,36 @@ def _not_found(value: str, listing: Listing | None) -> str | None:
 
 
 def _modules(value: object, known: Knowledge, *, override: bool) -> Iterator[Finding]:
-    name = "forge_additional_modules"
+    name, rows = "forge_additional_modules", rows_of(value)
     if not isinstance(value, list):
         end = "500 TypeError" if not isinstance(value, str) else "it is read letter by letter and clears the selection"
         message = f"forge_additional_modules is {kind_of(value)}, not a list: {end}"
         yield remark("option-type", Severity.FAILURE, name, message, 'Send a list: ["ae.safetensors"], or [] for none.')
         return
-    for item in value:
-        if not isinstance(item, str):
-            message = f"an entry of forge_additional_modules is {kind_of(item)}: 500 TypeError"
-            yield remark("option-type", Severity.FAILURE, name, message, "Send names of files.")
-        elif known.listing is not None and (found := module_of(known.listing, item)) is None:
-            names = [base_name(module.path) for module in known.listing.modules]
-            whose = "for this job" if override else "and clears what was selected before"
-            yield remark(
-                "module-unknown",
-                Severity.FAILURE,
-                base_name(item),
-                f"Forge lists no module {short(base_name(item))!r}: it answers 200, drops the name without a word"
-                f" {whose}{did_you_mean(base_name(item), names)}",
-                "Use a file name of GET /sdapi/v1/sd-modules, with its ending.",
-                "A module added while Forge runs is listed only after a restart or Refresh in the web page.",
-            )
-        elif "\\" in item and (known.listing is None or "\\" not in (found.path if found else "")):
+    for item in rows:
+        yield from _module(item, known, override=override)
+
+
+def _module(item: object, known: Knowledge, *, override: bool) -> Iterator[Finding]:
+    if not isinstance(item, str):
+        message = f"an entry of forge_additional_modules is {kind_of(item)}: 500 TypeError"
+        yield remark("option-type", Severity.FAILURE, "forge_additional_modules", message, "Send names of files.")
+    elif known.listing is None:
+        if "\\" in item:
             message = f"{short(item)!r} is a Windows path; a Forge on Linux drops it without a word"
             yield remark("module-unknown", Severity.WARNING, base_name(item), message, "Send the file's name alone.")
+    elif module_of(known.listing, item) is None:
+        names = [base_name(module.path) for module in known.listing.modules]
+        whose = "for this job" if override else "and clears what was selected before"
+        yield remark(
+            "module-unknown",
+            Severity.FAILURE,
+            base_name(item),
+            f"Forge lists no module {short(base_name(item))!r}: it answers 200, drops the name without a word"
+            f" {whose}{did_you_mean(base_name(item), names)}",
+            "Use a file name of GET /sdapi/v1/sd-modules, with its ending.",
+            "A module added while Forge runs is listed only after a restart or Refresh in the web page.",
+        )
 
 
 def _left_over(values: Mapping[str, object], known: Knowledge) -> Iterator[Finding]:

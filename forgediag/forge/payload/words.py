@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import cast
 
 from forgediag.model import Finding, Severity
 
@@ -54,6 +55,16 @@ _ENDING = re.compile(r"(?:\.(?:safetensors|ckpt|gguf|pt|bin))?(?: \[[0-9a-f]+\])
 """What names of different files have in common."""
 
 
+def table_of(value: object) -> Mapping[str, object]:
+    """A JSON object, or nothing where it is none."""
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def rows_of(value: object) -> list[object]:
+    """A JSON list, or nothing where it is none."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
 def remark(
     rule: str, severity: Severity, subject: str, message: str, *fix: str, evidence: Mapping[str, object] | None = None
 ) -> Finding:
@@ -74,14 +85,12 @@ def kind_of(value: object) -> str:
 
 def meant(name: str, known: Collection[str]) -> str | None:
     """The known name most like this one, or None."""
-    if name in known:
-        return name
     other = ELSEWHERE.get(name.lower())
     if other in known:
         return other
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong
 
-    folded = {_ENDING.sub("", item.lower()): item for item in known}
+    folded = {_ENDING.sub("", item.lower()): item for item in sorted(known)}
     found = get_close_matches(_ENDING.sub("", name[:100].lower()), folded, 1, 0.75)
     return folded[found[0]] if found else None
 
