@@ -98,8 +98,8 @@ def history(report: Report) -> Mapping[str, Any]:
     return {"schema": "forgediag.history/1", "targets": changes}
 
 
-def _change(change: OptionChange) -> Mapping[str, Any]:
-    return plain(replace(change, old=told(change.key, change.old), new=told(change.key, change.new)))
+def _change(change: OptionChange) -> OptionChange:
+    return replace(change, old=told(change.key, change.old), new=told(change.key, change.new))
 
 
 def options(report: Report) -> Mapping[str, Any]:
