@@ -12,7 +12,7 @@ from forgediag.model.identity import Identity
 from forgediag.sources.digests import AutoV1, AutoV3, Blake3, Crc32, Digest, Fingerprint, Sha256, pieces
 from forgediag.sources.reading import BLOCK, Changed, Reading
 
-__all__ = ["ALL", "BLOCK", "Changed", "Stopped", "fingerprint", "identify"]
+__all__ = ["ALL", "BLOCK", "Changed", "Stopped", "fingerprint", "identify", "usable_cores"]
 
 ALL = frozenset({"sha256", "autov1", "autov3", "blake3", "crc32", "fingerprint"})
 """Every identity there is."""
@@ -41,6 +41,7 @@ def identify(
     content: bool = False,
     gate: Gate | None = None,
     uncached: bool = True,
+    cores: int | None = None,
 ) -> Identity:
     """Read a file once and say what it is. The SHA-256 is always taken.
 
@@ -50,6 +51,8 @@ def identify(
         content: whether to look at its numbers too; needs numpy.
         gate: asked before each block of 4 MiB.
         uncached: whether to leave the page cache as it was.
+        cores: how many to keep busy; None takes all this process may use. With 1 everything happens in the calling
+            thread; with more, reading and the digests in threads of their own.
 
     Raises:
         OSError: the file cannot be read; `Changed`: it is not what it was when the read began.
@@ -65,7 +68,7 @@ def identify(
 
             scan = Scan.of(path, reading)
             sinks.append(scan)
-        _flow(reading, sinks, gate)
+        _flow(reading, sinks, gate, usable_cores() if cores is None else cores)
         reading.check()
         found = {name: digest.hexdigest() for name, digest in digests.items()}
         return Identity(
@@ -78,6 +81,11 @@ def identify(
             fingerprint=found.get("fingerprint"),
             content=None if scan is None else scan.result(),
         )
+
+
+def usable_cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fingerprint(path: str, *, uncached: bool = True) -> str:
@@ -119,12 +127,12 @@ def _data_start(reading: Reading) -> int | None:
     return start if start <= reading.size and head[8:] in {b"{", b" ", b"\t", b"\n", b"\r"} else None
 
 
-def _flow(reading: Reading, sinks: Sequence[_Sink], gate: Gate | None) -> None:
-    """Read every block and show it to every sink, one block ahead of them."""
-    lanes = _lanes(sinks, os.cpu_count() or 1)
-    if reading.size <= SLICE:
+def _flow(reading: Reading, sinks: Sequence[_Sink], gate: Gate | None, cores: int) -> None:
+    """Read every block and show it to every sink, with more than one core one block ahead of them."""
+    if cores == 1 or reading.size <= SLICE:
         _blocks(reading, gate, partial(_pass, sinks))
         return
+    lanes = _lanes(sinks, cores)
     with ThreadPoolExecutor(len(lanes), thread_name_prefix="forgediag-identity") as pool:
         under_way: list[Future[None]] = []
 
