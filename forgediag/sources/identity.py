@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +18,9 @@ __all__ = ["ALL", "BLOCK", "Changed", "Stopped", "fingerprint", "identify", "usa
 
 ALL = frozenset({"sha256", "autov1", "autov3", "blake3", "crc32", "fingerprint"})
 """Every identity there is."""
+
+BUFFERS = 4
+"""Blocks in memory at a time where more than one core is at work."""
 
 SLICE = 1024 * 1024
 """Bytes handed to one digest after the other: they stay in a core's cache between them."""
@@ -133,24 +138,32 @@ def _flow(reading: Reading, sinks: Sequence[_Sink], gate: Gate | None, cores: in
         _blocks(reading, gate, partial(_pass, sinks))
         return
     lanes = _lanes(sinks, cores)
-    with ThreadPoolExecutor(len(lanes), thread_name_prefix="forgediag-identity") as pool:
-        under_way: list[Future[None]] = []
+    with ExitStack() as stack:
+        # One thread for each lane that never waits for another lane: in step, two were measured at 1.4 of one's time.
+        threads = [stack.enter_context(ThreadPoolExecutor(1, "forgediag-identity")) for _ in lanes]
+        under_way: deque[list[Future[None]]] = deque()
 
         def hand_over(block: memoryview, offset: int) -> None:
-            _settle(under_way)
-            under_way[:] = [pool.submit(_pass, lane, block, offset) for lane in lanes]
+            under_way.append(
+                [thread.submit(_pass, lane, block, offset) for thread, lane in zip(threads, lanes, strict=True)]
+            )
+            if len(under_way) == BUFFERS:
+                _settle(under_way.popleft())
 
-        _blocks(reading, gate, hand_over)
-        _settle(under_way)
+        _blocks(reading, gate, hand_over, BUFFERS)
+        for futures in under_way:
+            _settle(futures)
 
 
-def _blocks(reading: Reading, gate: Gate | None, hand_over: Callable[[memoryview, int], None]) -> None:
-    """Two buffers take turns: while one is worked on, the other is filled."""
-    buffers = [memoryview(bytearray(min(BLOCK, reading.size))) for _ in range(2)]
+def _blocks(
+    reading: Reading, gate: Gate | None, hand_over: Callable[[memoryview, int], None], buffers: int = 1
+) -> None:
+    """Buffers take turns: while some are worked on, the next is filled."""
+    ring = [memoryview(bytearray(min(BLOCK, reading.size))) for _ in range(buffers)]
     for number, offset in enumerate(range(0, reading.size, BLOCK)):
         if gate is not None and not gate(offset):
             raise Stopped
-        buffer = buffers[number % 2][: reading.size - offset]
+        buffer = ring[number % buffers][: reading.size - offset]
         if reading.into(buffer, offset) < len(buffer):
             raise Changed("it was cut while it was read")
         hand_over(buffer, offset)
