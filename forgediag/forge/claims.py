@@ -50,15 +50,10 @@ def _published(name: str, identity: Identity) -> Iterator[Claim]:
 
 
 def _judged(identity: Identity, claim: Claim, proven: Claim | None) -> Judged:
-    ours = _ours(identity, claim)
-    if claim.stale is not None:
-        return Judged(claim, "not comparable", claim.stale)
-    if ours is None:
-        return Judged(claim, "not comparable", f"this file's {claim.kind} was not taken or is not defined")
-    if len(claim.value) < min(_SHORTEST, len(ours)):
-        return Judged(claim, "not comparable", "too short to tell files apart")
-    if ours.startswith(claim.value):
-        return Judged(claim, "agrees", _weak(claim))
+    if (silent := _says_nothing(identity, claim)) is not None:
+        return Judged(claim, "not comparable", silent)
+    if _equal(identity, claim):
+        return Judged(claim, "agrees", "covers 64 KiB of the file only" if claim.kind == "autov1" else "")
     if proven is not None:
         return Judged(claim, "not comparable", _otherwise(proven))
     if claim.trust == "hint":
@@ -66,9 +61,17 @@ def _judged(identity: Identity, claim: Claim, proven: Claim | None) -> Judged:
     return Judged(claim, "differs", _difference(identity, claim))
 
 
+def _says_nothing(identity: Identity, claim: Claim) -> str | None:
+    if claim.stale is not None:
+        return claim.stale
+    if _ours(identity, claim) is None:
+        return f"this file's {claim.kind} was not taken or is not defined"
+    return "too short to tell files apart" if len(claim.value) < _SHORTEST else None
+
+
 def _equal(identity: Identity, claim: Claim) -> bool:
     ours = _ours(identity, claim)
-    return claim.stale is None and ours is not None and len(claim.value) >= _SHORTEST and ours.startswith(claim.value)
+    return ours is not None and ours.startswith(claim.value) and _says_nothing(identity, claim) is None
 
 
 def _ours(identity: Identity, claim: Claim) -> str | None:
@@ -79,10 +82,6 @@ def _ours(identity: Identity, claim: Claim) -> str | None:
         "blake3": identity.blake3,
         "crc32": identity.crc32,
     }.get(claim.kind)
-
-
-def _weak(claim: Claim) -> str:
-    return "covers 64 KiB of the file only" if claim.kind == "autov1" else ""
 
 
 def _otherwise(proven: Claim) -> str:

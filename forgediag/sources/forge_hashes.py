@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 
 from forgediag.model.claim import Claim
@@ -93,7 +93,7 @@ def _entry(pickled: bytes) -> tuple[float, str] | None:
                 constants.append(argument)
     except ValueError:
         return None
-    pairs = dict(zip(constants, constants[1:], strict=False))
+    pairs = dict(pairwise(constants))
     modified, sha256 = pairs.get("mtime"), pairs.get("sha256")
     if isinstance(modified, float | int) and isinstance(sha256, str) and len(sha256) == 64:
         return float(modified), sha256.lower()

@@ -82,10 +82,7 @@ def _lora_manager(path: str, size: int) -> Iterator[Claim]:
     stated = _number(document.get("size"))
     stale = "it was written about a file of another size" if stated not in {None, size} else None
     yield from _claim(beside.name, "sha256", document.get("sha256"), "believed", size=stated, stale=stale)
-    site = document.get("civitai")
-    if isinstance(site, dict):
-        files = cast("dict[str, Any]", site).get("files")
-        yield from _versions(f"CivitAI, in {beside.name}", files, size)
+    yield from _versions(f"CivitAI, in {beside.name}", _object(document.get("civitai")).get("files"), size)
 
 
 def _stability_matrix(path: str) -> Iterator[Claim]:
@@ -100,27 +97,22 @@ def _user_metadata(path: str) -> Iterator[Claim]:
 
 def _versions(source: str, files: object, size: int) -> Iterator[Claim]:
     """The hashes of a model version's files: those of this size, else those of its primary or only file."""
-    rows = (
-        [cast("dict[str, Any]", row) for row in cast("list[Any]", files) if isinstance(row, dict)]
-        if isinstance(files, list)
-        else []
-    )
+    rows = [cast("dict[str, Any]", row) for row in _list(files) if isinstance(row, dict)]
     sized = [(row, _bytes(row.get("sizeKB"))) for row in rows]
-    chosen = [(row, stated) for row, stated in sized if stated is not None and abs(stated - size) <= 1]
+    chosen = [(row, stated) for row, stated in sized if _alike(stated, size)]
     if not chosen:
         chosen = [(row, stated) for row, stated in sized if row.get("primary") is True or len(rows) == 1]
     for row, stated in chosen:
-        exact = size if stated is not None and abs(stated - size) <= 1 else stated
+        exact = size if _alike(stated, size) else stated
         about = row.get("name")
         yield from _hashes(source, row.get("hashes"), exact, about if isinstance(about, str) else None)
 
 
 def _hashes(source: str, hashes: object, size: int | None = None, about: str | None = None) -> Iterator[Claim]:
-    if isinstance(hashes, dict):
-        for name, value in cast("dict[Any, Any]", hashes).items():
-            kind = _SITE.get(str(name).lower())
-            if kind is not None:
-                yield from _claim(source, kind, value, "published", size=size, about=about)
+    for name, value in _object(hashes).items():
+        kind = _SITE.get(name.lower())
+        if kind is not None:
+            yield from _claim(source, kind, value, "published", size=size, about=about)
 
 
 def _metadata(header: Header) -> Iterator[Claim]:
@@ -149,6 +141,10 @@ def _bytes(kilobytes: object) -> int | None:
     return None if number is None else round(float(cast("float", kilobytes)) * 1024)
 
 
+def _alike(stated: int | None, size: int) -> bool:
+    return stated is not None and abs(stated - size) <= 1  # sites give KB with a few digits
+
+
 def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else None
 
@@ -158,7 +154,15 @@ def _json(path: Path) -> dict[str, Any]:
         found: object = json.loads(_text(path))
     except (ValueError, RecursionError):
         return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return _object(found)
+
+
+def _object(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _text(path: Path) -> str:
