@@ -99,7 +99,7 @@ def fingerprint(path: str, *, uncached: bool = True) -> str:
     Raises:
         OSError: the file cannot be read; `Changed`: it is not what it was when the read began.
     """
-    with Reading(path, uncached=uncached) as reading:
+    with Reading(path, uncached=uncached, samples=True) as reading:
         digest = Fingerprint(reading.size)
         for offset, length in pieces(reading.size):
             piece = reading.read(offset, length)

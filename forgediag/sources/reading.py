@@ -7,9 +7,10 @@ import io
 import os
 import stat
 import sys
+from contextlib import suppress
 from types import TracebackType
 
-from forgediag.sources.resident import Resident
+from forgediag.sources.resident import AHEAD, PAGESIZE, Resident, pages
 
 BLOCK = 4 * 1024 * 1024
 """Bytes read at a time. Uncached reads in smaller pieces were measured at half the speed (ext4, Linux 6.18)."""
@@ -31,8 +32,13 @@ class Reading:
     sequence, and its pages go first.
     """
 
-    def __init__(self, path: str, *, uncached: bool = True) -> None:
+    def __init__(self, path: str, *, uncached: bool = True, samples: bool = False) -> None:
         """Open the file. Never waits: a pipe or device is refused.
+
+        Args:
+            path: the file.
+            uncached: whether to leave the page cache as it was.
+            samples: whether a few small pieces are all that will be read: the kernel then reads nothing ahead.
 
         Raises:
             OSError: it cannot be opened, or is no regular file.
@@ -41,8 +47,11 @@ class Reading:
         self._file = _open(path)
         self._found = os.fstat(self._file.fileno())
         self.size = self._found.st_size
+        if samples and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         self._flags = _DONTCACHE if uncached and sys.platform == "linux" else 0
         self._resident: Resident | None = None
+        self._end = 0
 
     def __enter__(self) -> Reading:
         return self
@@ -52,6 +61,8 @@ class Reading:
     ) -> None:
         if self._resident is not None:
             self._resident.leave()
+        elif self._flags and 0 < self._end < self.size:
+            self._read_behind_the_kernel()
         self._file.close()
 
     def read(self, offset: int, length: int) -> bytes:
@@ -74,6 +85,7 @@ class Reading:
             done += count
         if self._resident is not None:
             self._resident.passed(offset, done)
+        self._end = offset + done
         return done
 
     def check(self) -> None:
@@ -86,6 +98,20 @@ class Reading:
         after, named = os.fstat(self._file.fileno()), os.stat(self._path)  # noqa: PTH116 - as everywhere here
         if _traits(after) != _traits(self._found) or named.st_ino != self._found.st_ino:
             raise Changed("it changed while it was read")
+
+    def _read_behind_the_kernel(self) -> None:
+        """Read what the kernel read ahead, without more of that: an uncached page goes when it is read, not before.
+
+        Observed on Linux 6.18: 24 MiB were left after a read that was stopped.
+        """
+        handle, buffer = self._file.fileno(), memoryview(bytearray(BLOCK))
+        first = self._end // BLOCK * BLOCK
+        ahead = pages(handle, first, min(AHEAD, self.size - first))
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+        with suppress(OSError):
+            for number in range(0, len(ahead), BLOCK // PAGESIZE):
+                if any(ahead[number : number + BLOCK // PAGESIZE]):
+                    self._some(buffer, first + number * PAGESIZE)
 
     def _some(self, buffer: memoryview, offset: int) -> int:
         if not self._flags:
