@@ -18,7 +18,7 @@ import pytest
 
 from forgediag.sources import digests
 from forgediag.sources.batch import identify_all
-from forgediag.sources.identity import ALL, BLOCK, Changed, Stopped, fingerprint, identify, usable_cores
+from forgediag.sources.identity import ALL, BLOCK, Changed, Stopped, blake3_alone, fingerprint, identify, usable_cores
 from forgediag.sources.reading import Reading
 
 MIB = 1024 * 1024
@@ -89,6 +89,28 @@ def test_without_the_package_blake3_is_none(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "model.bin"
     path.write_bytes(b"x")
     assert identify(str(path), wanted=ALL).blake3 is None
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_blake3_alone_is_the_same(tmp_path: Path, cores: int) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(noise(2 * BLOCK + 3))
+    assert blake3_alone(str(path), cores=cores) == blake3.blake3(noise(2 * BLOCK + 3)).hexdigest()
+
+
+def test_blake3_alone_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "blake3", None)
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(ImportError):
+        blake3_alone(str(tmp_path / "model.bin"))
+
+
+def test_a_file_cut_between_samples_has_no_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(noise(100))
+    monkeypatch.setattr(Reading, "read", lambda self, offset, length: b"")
+    with pytest.raises(Changed):
+        fingerprint(str(path))
 
 
 def test_the_gate_is_asked_before_each_block_with_the_bytes_so_far(tmp_path: Path) -> None:
