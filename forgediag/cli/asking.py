@@ -229,7 +229,7 @@ def speed_for(request: Request, asked: Asked) -> Speed | None:
         text = Path(asked.console).read_text("utf-8", errors="replace")
     except OSError as error:
         raise NothingKnown(f"{asked.console} cannot be read: {error.strerror or error}") from error
-    speed = console_speed(request, text.replace("\r", "\n").splitlines())
+    speed = console_speed(request, text)
     if speed is None:
         raise Failure(f"{asked.console}: no finished progress bar is in it, so it tells no speed")
     return speed

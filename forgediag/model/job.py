@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forgediag.model.report import Outcome
+Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
 
-PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_decode", "unload", "other"]
+PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_encode", "vae_decode", "unload", "other"]
 
 Basis = Literal["read", "computed", "inferred"]
 """How a number is known: read from the driver or Forge, computed from what was read, or inferred from a curve."""

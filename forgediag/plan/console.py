@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from forgediag.forge import dtypes
 from forgediag.forge.families import UNET
 from forgediag.plan.peaks import forward_images
@@ -12,7 +10,7 @@ from forgediag.plan.request import Request
 from forgediag.plan.speed import Speed, calibrated, from_console
 
 
-def console_speed(request: Request, lines: Iterable[str]) -> Speed | None:
+def console_speed(request: Request, text: str) -> Speed | None:
     """The speed of jobs like this one, from a log of them. None without a finished progress bar, or without a model.
 
     The log does not tell the size: the jobs in it are taken to be of the request's size and batch.
@@ -26,5 +24,5 @@ def console_speed(request: Request, lines: Iterable[str]) -> Speed | None:
         return None
     sampled = next(step for step in made.steps if step.phase == "sample")
     images, passes = forward_images(base, request, sampled.size, dtypes.SIZE[unet.computation], sampled.free)
-    seen = from_console(lines, sampled.size, images, passes)
+    seen = from_console(text, sampled.size, images, passes)
     return calibrated(speed_of(request, base), seen, sampled.size) if seen else None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
 from forgediag.forge.cards import bus_speed, tensor_speed
 from forgediag.forge.families import Base
+from forgediag.forge.log import BarMoved, Loaded, LogReader
 from forgediag.forge.memory import Swap
 from forgediag.model import MB
 
@@ -160,22 +160,14 @@ def _middle(values: Sequence[float], default: float) -> float:
     return median(values) if values else default
 
 
-_RATE = re.compile(r"(\d+)/(\d+) \[[\d:]+<[\d:?]+, +([\d.]+)(s/it|it/s)\]")
-_SWAPPED = re.compile(r"(CPU|Shared) Swap Loaded \((blocked|asynchronous) method\): ([\d.]+) MB, GPU Loaded")
-_TARGET = re.compile(r"Target: (\w+)")
-
-
-def from_console(lines: Iterable[str], size: tuple[int, int], images: int, passes: int = 1) -> tuple[Observation, ...]:
+def from_console(text: str, size: tuple[int, int], images: int, passes: int = 1) -> tuple[Observation, ...]:
     """Observations from a Forge console log: finished progress bars, with the UNet's swap printed before them."""
     found: list[Observation] = []
     swapped, swap = 0.0, Swap()
-    for line in lines:
-        if (target := _TARGET.search(line)) and target[1] == "KModel":
-            printed = _SWAPPED.search(line)
-            swapped = float(printed[3]) * MB if printed else 0.0
-            swap = Swap(printed[2] == "asynchronous", printed[1] == "Shared") if printed else Swap()
-        for rate in _RATE.finditer(line):
-            if rate[1] == rate[2] and float(rate[3]) > 0:
-                seconds = float(rate[3]) if rate[4] == "s/it" else 1 / float(rate[3])
-                found.append(Observation(size, images, seconds, swapped, passes, swap))
+    for seen in LogReader().feed(text + "\n", 0.0):
+        event = seen.event
+        if isinstance(event, Loaded) and event.target == "KModel":
+            swapped, swap = event.swapped * MB, Swap(event.method == "asynchronous", event.location == "Shared")
+        elif isinstance(event, BarMoved) and event.step == event.steps and event.step_seconds:
+            found.append(Observation(size, images, event.step_seconds, swapped, passes, swap))
     return tuple(found)

@@ -6,7 +6,7 @@ from forgediag.model import Header
 from forgediag.plan import Card, Request, console_speed, plan
 from forgediag.testing.headers import header
 
-LOG = ["100%|##########| 20/20 [00:05<00:00,  4.00it/s]"]
+LOG = "100%|##########| 20/20 [00:05<00:00,  4.00it/s]\n"
 REQUEST = Request(header("sdxl"), (), Card(8192, name="RTX 4060"))
 
 
@@ -24,7 +24,7 @@ def test_three_make_it_measured() -> None:
 
 
 def test_a_log_without_a_finished_progress_bar_tells_nothing() -> None:
-    assert console_speed(REQUEST, ["Startup time: 5 s"]) is None
+    assert console_speed(REQUEST, "Startup time: 5 s\n") is None
 
 
 def test_a_file_that_is_no_model_has_no_speed() -> None:

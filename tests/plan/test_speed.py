@@ -80,15 +80,21 @@ def test_work_grows_faster_than_the_picture() -> None:
     assert work("sdxl", (2048, 2048), 1) > 4
 
 
-LOG = [
-    "Target: JointTextEncoder, Free GPU: 7000 MB, CPU Swap Loaded (blocked method): 99.00 MB, GPU Loaded: 1 MB",
-    "Target: KModel, Free GPU: 7000 MB, Shared Swap Loaded (asynchronous method): 1500.00 MB, GPU Loaded: 1 MB",
-    "  5%|5         | 1/20 [00:01<00:30,  1.60s/it]",
-    "100%|##########| 20/20 [00:25<00:00,  1.25s/it]",
-    "[Memory Management] Target: KModel, Free GPU: 7000 MB, Remaining: 5 MB, All loaded to GPU.",
-    "100%|##########| 20/20 [00:10<00:00,  2.00it/s]",
-    "100%|##########| 20/20 [00:10<?, 0.00it/s]",
-]
+_PLACED = (
+    "[Memory Management] Target: {}, Free GPU: 7000.00 MB, Model Require: 6000.00 MB, Previously Loaded: 0.00 MB, "
+    "Inference Require: 1024.00 MB, Remaining: -24.00 MB, "
+)
+LOG = "\n".join(
+    (
+        _PLACED.format("JointTextEncoder") + "CPU Swap Loaded (blocked method): 99.00 MB, GPU Loaded: 1.00 MB",
+        _PLACED.format("KModel") + "Shared Swap Loaded (asynchronous method): 1500.00 MB, GPU Loaded: 1.00 MB",
+        "  5%|5         | 1/20 [00:01<00:30,  1.60s/it]",
+        "100%|##########| 20/20 [00:25<00:00,  1.25s/it]",
+        _PLACED.format("KModel") + "All loaded to GPU.",
+        "100%|##########| 20/20 [00:10<00:00,  2.00it/s]",
+        "100%|##########| 20/20 [00:10<?, 0.00it/s]",
+    )
+)
 
 
 def test_a_console_log_gives_steps_with_the_swap_before_them() -> None:

@@ -8,7 +8,7 @@ from forgediag.model import Gap, Known, Outcome, Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Ended:
     """A finished generation. `seconds` is None when it began and ended between two looks."""
 
     outcome: Outcome
@@ -41,7 +41,7 @@ class JobTracker:
         """Whether a generation was under way at the last answer."""
         return self._running is not None
 
-    def feed(self, progress: Known[Progress], at: float, ooms: int = 0) -> list[Job]:
+    def feed(self, progress: Known[Progress], at: float, ooms: int = 0) -> list[Ended]:
         """The jobs that ended since the last answer.
 
         Args:
@@ -51,15 +51,15 @@ class JobTracker:
         """
         if isinstance(progress, Gap):
             return self._lost(progress, at)
-        ended: list[Job] = []
+        ended: list[Ended] = []
         running = self._running
         if running is not None and (not progress.running or progress.job_timestamp != running.timestamp):
-            ended.append(Job(_outcome(running, progress, ooms), at - running.started))
+            ended.append(Ended(_outcome(running, progress, ooms), at - running.started))
             self._running = None
         elif running is not None:
             running.expected = max(running.expected, progress.job_count)
         elif self._missed(progress):
-            ended.append(Job(_outcome(_Running(at, progress.job_timestamp, 1, ooms), progress, ooms), None))
+            ended.append(Ended(_outcome(_Running(at, progress.job_timestamp, 1, ooms), progress, ooms), None))
         if progress.running and self._running is None:
             self._running = _Running(at, progress.job_timestamp, max(1, progress.job_count), ooms)
         self._last_timestamp = progress.job_timestamp
@@ -70,13 +70,13 @@ class JobTracker:
             not progress.running and self._last_timestamp is not None and progress.job_timestamp != self._last_timestamp
         )
 
-    def _lost(self, gap: Gap, at: float) -> list[Job]:
+    def _lost(self, gap: Gap, at: float) -> list[Ended]:
         """A Forge that went away in the middle of a job took the job with it; one that is only slow did not."""
         running = self._running
         if running is None or gap.kind != "refused":
             return []
         self._running, self._last_timestamp = None, None
-        return [Job("failed", at - running.started)]
+        return [Ended("failed", at - running.started)]
 
 
 def _outcome(running: _Running, after: Progress, ooms: int) -> Outcome:
