@@ -7,10 +7,9 @@ import io
 import os
 import stat
 import sys
-from contextlib import suppress
 from types import TracebackType
 
-from forgediag.sources.resident import AHEAD, PAGESIZE, Resident, pages
+from forgediag.sources.resident import Resident
 
 BLOCK = 4 * 1024 * 1024
 """Bytes read at a time. Uncached reads in smaller pieces were measured at half the speed (ext4, Linux 6.18)."""
@@ -50,7 +49,7 @@ class Reading:
         if samples and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         self._flags = _DONTCACHE if uncached and sys.platform == "linux" else 0
-        self._resident: Resident | None = None
+        self._resident = Resident(self._file.fileno(), self.size) if self._flags else None
         self._end = 0
 
     def __enter__(self) -> Reading:
@@ -59,10 +58,8 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._resident is not None:
-            self._resident.leave()
-        elif self._flags and 0 < self._end < self.size:
-            self._read_behind_the_kernel()
+        if self._resident is not None and 0 < self._end < self.size:
+            self._resident.leave(self._end)
         self._file.close()
 
     def read(self, offset: int, length: int) -> bytes:
@@ -83,7 +80,7 @@ class Reading:
         done = 0
         while done < len(buffer) and (count := self._some(buffer[done:], offset + done)):
             done += count
-        if self._resident is not None:
+        if self._resident is not None and not self._flags:
             self._resident.passed(offset, done)
         self._end = offset + done
         return done
@@ -99,20 +96,6 @@ class Reading:
         if _traits(after) != _traits(self._found) or named.st_ino != self._found.st_ino:
             raise Changed("it changed while it was read")
 
-    def _read_behind_the_kernel(self) -> None:
-        """Read what the kernel read ahead, without more of that: an uncached page goes when it is read, not before.
-
-        Observed on Linux 6.18: 24 MiB were left after a read that was stopped.
-        """
-        handle, buffer = self._file.fileno(), memoryview(bytearray(BLOCK))
-        first = self._end // BLOCK * BLOCK
-        ahead = pages(handle, first, min(AHEAD, self.size - first))
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
-        with suppress(OSError):
-            for number in range(0, len(ahead), BLOCK // PAGESIZE):
-                if any(ahead[number : number + BLOCK // PAGESIZE]):
-                    self._some(buffer, first + number * PAGESIZE)
-
     def _some(self, buffer: memoryview, offset: int) -> int:
         if not self._flags:
             self._file.seek(offset)
@@ -125,7 +108,6 @@ class Reading:
             if error.errno not in _UNSUPPORTED:
                 raise
         self._flags = 0
-        self._resident = Resident(self._file.fileno(), self.size)
         return self._some(buffer, offset)
 
 

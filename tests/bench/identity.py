@@ -89,7 +89,7 @@ def drop(path: str) -> None:
 
 def resident_mib(path: str) -> float:
     with Path(path).open("rb") as file:
-        return sum(byte & 1 for byte in pages(file.fileno(), 0, Path(path).stat().st_size)) * PAGESIZE / MIB
+        return sum(byte & 1 for byte in pages(file.fileno(), Path(path).stat().st_size)) * PAGESIZE / MIB
 
 
 Times = dict[str, list[float]]
