@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
     "hash": "What model files are known by, and whether they are what they should be.",
+    "probe": "Whether Forge will load these files, and the exact error if not.",
     "options": "Forge's options: show them, set them with read-back.",
     "assets": "Write dashboards and alerting rules.",
 }

@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -28,6 +29,7 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -48,6 +50,7 @@ __all__ = [
     "MB",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
@@ -76,9 +79,14 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
@@ -87,6 +95,7 @@ __all__ = [
     "Phase",
     "PhaseName",
     "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
@@ -99,4 +108,5 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "VerdictChange",
 ]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import autoencoder, families, selection
+from forgediag.forge import families, selection
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.sources.forecast import Forecast
 from forgediag.sources.paths import local_path
 
 HEADER_LIMIT = 4 * 1024 * 1024
@@ -61,6 +62,7 @@ class FileReader:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._forecast = Forecast()
 
     def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
@@ -88,7 +90,17 @@ class FileReader:
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
-        return Files(tuple(files.values()), unreadable, pending)
+        return Files(tuple(files.values()), unreadable, pending, self._prediction(listing, options))
+
+    def _prediction(self, listing: Listing, options: Known[Options]) -> Known[Prediction] | None:
+        """What comes of loading what is selected, where all of it was read."""
+        if isinstance(options, Gap):
+            return None
+        paths = selection.selected_paths(listing, options)
+        seen = [self._seen[path] for path in paths if path in self._seen]
+        if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
+            return None
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
@@ -164,11 +176,11 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
     head, size = _head(local)
     found = model_file.examine(local, head, size)
     if isinstance(found, Fault):
-        family, channels, vae, fault = "unknown", None, None, found
+        family, channels, fault = "unknown", None, found
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        vae, fault = autoencoder.find(found), None
+        fault = None
     return ModelFile(
         path=path,
         local=local,
@@ -181,7 +193,6 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        vae_prefix=None if vae is None else vae.prefix,
     )
 
 
