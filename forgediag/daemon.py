@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
 from forgediag.config import Config, state_dir
-from forgediag.history import Chronicle, HistoryWriter, Limits
+from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
 from forgediag.model import (
     MB,
     CheckResult,
@@ -98,6 +98,8 @@ class Daemon:
         watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
         if self._history is not None:
             watch.remember = self._history.add
+            with contextlib.suppress(HistoryError):  # there is none before the first start
+                watch.adviser.earlier = tuple(reversed(History(state_dir(config)).jobs(target.name)))
         return watch
 
     def _busy_gpus(self) -> frozenset[str] | None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
-from forgediag.cli import NothingKnown, Settings
+from forgediag.cli import NothingKnown, Settings, probe_deep, probe_live
+from forgediag.cli.probe_part import Part, joined
+from forgediag.forge.autoencoder.place import find
 from forgediag.forge.loading import File, predict
-from forgediag.model import Gap, Prediction
+from forgediag.model import Gap, Header, Prediction
 from forgediag.sources.files import read_header
 
 
@@ -19,18 +21,49 @@ from forgediag.sources.files import read_header
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @click.option("--module", "modules", multiple=True, metavar="FILE", help="A VAE or text encoder file, in the order "
               "Forge's VAE / Text Encoder box has them. May be given more than once.")  # fmt: skip
+@click.option("--deep", is_flag=True, help="Also run the VAE on the CPU: NaN, one-coloured pictures, what leaves fp16.")
+@click.option("--live", is_flag=True, help="Also ask Forge for a 64x64 picture with these files, and put all back.")
+@click.option("--prove", is_flag=True, help="After --live, ask for one more with the selection put back.")
+@click.option("--wait", default=600.0, metavar="S", help="Seconds that Forge may take for a picture. Default: 600.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
-def command(settings: Settings, checkpoint: str, modules: tuple[str, ...], as_json: bool) -> None:  # noqa: ARG001, FBT001
+def command(settings: Settings, /, checkpoint: str, modules: tuple[str, ...], as_json: bool, **asked: Any) -> None:  # noqa: FBT001
     """Whether Forge will load CHECKPOINT with these modules, and the exact error if not.
 
-    Read from the files' headers alone. Exit status: 0 it loads, 1 it will not, 3 a file cannot be read.
+    Read from the files' headers alone, unless --deep or --live. Exit status: 0 it loads, 1 it will not, 3 a file
+    cannot be read.
     """
-    made = predict(opened(checkpoint), [opened(module) for module in modules])
-    if isinstance(made, Gap):
+    files = [opened(path) for path in (checkpoint, *modules)]
+    alone = asked["deep"] and not modules and is_vae(files[0])
+    made = Gap("a VAE alone", expected=True) if alone else predict(files[0], files[1:])
+    if isinstance(made, Gap) and not asked["deep"] and not asked["live"]:
         raise NothingKnown(made.reason)
-    click.echo(json.dumps(document(made), indent=1) if as_json else text(made), nl=as_json)
-    sys.exit(int(not made.loads))
+    parts = [static(made)]
+    if asked["deep"]:
+        parts.append(probe_deep.part(files, made))
+    if asked["live"]:
+        parts.append(probe_live.part(settings.config(), files, made, prove=asked["prove"], wait=asked["wait"]))
+    if as_json:
+        click.echo(json.dumps(joined(parts), indent=1))
+    else:
+        click.echo("\n".join(line for part in parts for line in part.lines))
+    sys.exit(int(any(part.failed for part in parts)))
+
+
+def is_vae(file: File) -> bool:
+    """Whether a file is a VAE and nothing else."""
+    vae = find(file.found) if isinstance(file.found, Header) else None
+    return vae is not None and not vae.prefix
+
+
+def static(made: Prediction | Gap) -> Part:
+    """What the headers tell."""
+    if isinstance(made, Prediction):
+        return Part(document(made), text(made).splitlines(), failed=not made.loads)
+    if made.expected:
+        return Part({}, [])
+    unknown = _finding("unknown", "", made.reason, ())
+    return Part({"loads_ok": None, "findings": [unknown]}, [f"What Forge will do is not known: {made.reason}."])
 
 
 def opened(path: str) -> File:

@@ -30,6 +30,7 @@ from forgediag.model.machine import (
     Process,
 )
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -55,6 +56,7 @@ __all__ = [
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -92,6 +94,7 @@ __all__ = [
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
     "PhaseTally",
@@ -109,4 +112,5 @@ __all__ = [
     "Tensor",
     "TorchMemory",
     "VerdictChange",
+    "Way",
 ]

@@ -58,11 +58,12 @@ def to_ldm(tensors: StateDict) -> StateDict:
     """
     found: StateDict = {}
     for name, tensor in tensors.items():
-        found[_renamed(name)] = tensor
+        found[renamed(name)] = tensor
     return {name: _reshaped(name, tensor) for name, tensor in found.items()}
 
 
-def _renamed(name: str) -> str:
+def renamed(name: str) -> str:
+    """The name Forge gives one tensor."""
     new = name
     for old, here in _RENAMED:
         new = new.replace(old, here)
