@@ -136,7 +136,7 @@ class Watch:
         for seen in self._console.history:
             self._recorder.weights.feed(seen.event)
         self._console.history = ()
-        if self._recorder.console(self._console.take(), running=self.poll.counts.job_running):
+        if self._recorder.console(self._console.take()) and not self.poll.counts.job_running:
             self.poll.hurry()
 
     def _on_progress(self, progress: Known[Progress], ended: Sequence[Ended]) -> None:
