@@ -54,6 +54,7 @@ class History:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.execute("PRAGMA journal_size_limit = 1048576")
+                self._connection.execute("PRAGMA cache_size = -256")  # KiB; the default keeps 2 MB in memory
                 migrate(self._connection)
         except (sqlite3.Error, OSError) as error:
             raise self._error(error) from error
