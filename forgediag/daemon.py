@@ -23,6 +23,7 @@ from forgediag.model import (
     Report,
     Snapshot,
 )
+from forgediag.notice import Notices
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
@@ -60,7 +61,7 @@ class Daemon:
             checks: what to judge.
             gpus: the sampler, not yet started.
             on_report: told of each new report.
-            keep_history: whether generations, changes and curves are kept on disk, as far as the config wants it.
+            keep_history: whether this runs for long: history is kept and notices are sent, as the config wants it.
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
@@ -71,6 +72,7 @@ class Daemon:
         self._hasher: Hasher | None = None
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
+        self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
         self._history: HistoryWriter | None = None
         self._chronicle: Chronicle | None = None
         if config.history.days > 0 and keep_history:
@@ -211,6 +213,8 @@ class Daemon:
         self._report = Report(snapshot, self._findings, self._results, advice)
         if self._chronicle is not None:
             self._chronicle.follow(self._report)
+        if self._notices is not None:
+            self._notices.follow(self._report)
         if self._on_report:
             self._on_report(self._report)
         return self._report

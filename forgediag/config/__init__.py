@@ -53,6 +53,16 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeConfig:
+    """When and where a notice goes: below so many MB of available system memory (0: never), at most every so often."""
+
+    ram_below_mb: int = 0
+    webhook: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ()
+    every: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
@@ -103,6 +113,7 @@ class Config:
     pace: Paces = Paces()
     sampling: Sampling = Sampling()
     history: HistoryConfig = HistoryConfig()
+    notice: NoticeConfig = NoticeConfig()
 
     def address(self) -> tuple[str, int]:
         """`listen` as host and port.
@@ -118,7 +129,7 @@ class Config:
 
 T = TypeVar("T")
 
-SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "history": HistoryConfig}
+SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "history": HistoryConfig, "notice": NoticeConfig}
 TARGET_FLAGS = {
     "forge": "url",
     "forge_dir": "directory",
@@ -227,7 +238,7 @@ def _checked(config: Config) -> Config:
         raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
     for target in config.targets:
         _check_target(target)
-    for section in (config.pace, config.sampling):
+    for section in (config.pace, config.sampling, config.notice):
         for item in fields(section):
             value = getattr(section, item.name)
             if isinstance(value, float) and not 0.001 <= value <= 86400:
