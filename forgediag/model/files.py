@@ -41,7 +41,8 @@ class Header:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Role = Literal["checkpoint", "module"]
+Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]
+"""What Forge takes a file for, by the folder it lies in; "other" in a folder Forge does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ModelFile:
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
     `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
+    `dtype` is the one most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
     """
 
     path: str
@@ -64,6 +66,8 @@ class ModelFile:
     component_bytes: Mapping[str, int]
     sha256: Known[str]
     vae_prefix: str | None = None
+    dtype: str | None = None
+    unlisted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
