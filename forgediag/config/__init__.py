@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from forgediag.config.values import ConfigError, converted, is_list, is_mapping
+from forgediag.config.values import ConfigError, converted
+from forgediag.toml import TomlError, is_list, is_mapping, loads
 
 DEFAULT_URLS = ("http://127.0.0.1:7860", "http://127.0.0.1:7861")
 """Where Forge listens by default: with the web UI, and API-only (`--nowebui`)."""
@@ -138,16 +139,11 @@ def _variable(name: str) -> str:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - only with a config file
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        return loads(Path(path).read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"config file {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} is not TOML: {error}") from error
 
 

@@ -45,9 +45,7 @@ RULES: Mapping[Role, Rule] = {
     "module": Rule(("ckpt", "pt", "bin", "safetensors", "gguf"), exact=True, links=False, hidden=True),
     "lora": Rule((".pt", ".ckpt", ".safetensors"), exact=False, links=True, hidden=False),
     "embedding": Rule((".bin", ".pt", ".safetensors"), exact=False, links=True, hidden=True),
-    "controlnet": Rule(
-        (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".patch"), exact=True, links=True, hidden=True
-    ),
+    "controlnet": Rule((".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".patch"), exact=True, links=True, hidden=True),
     "hypernetwork": Rule((".pt",), exact=True, links=True, hidden=True),
     "upscaler": Rule((".pt", ".pth", ".safetensors"), exact=False, links=True, hidden=False),
 }
