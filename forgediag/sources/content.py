@@ -87,7 +87,7 @@ class _Seen:
         self.elements += len(unsigned)
         mask = self.layout.mask
         # As signed integers negative numbers are below all positive ones, as unsigned above: two maxima see both.
-        positive = int(unsigned.view(f"<i{self.layout.size}").max())
+        positive = int(np.frombuffer(data, f"<i{self.layout.size}").max())
         negative = int(unsigned.max())
         found = max(positive, negative & mask if negative > mask else 0)
         if found >= self.layout.first:

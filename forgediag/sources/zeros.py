@@ -22,10 +22,8 @@ class Zeros:
     def update(self, data: memoryview, offset: int) -> None:
         """The next slice."""
         for start in range(0, len(data), ZERO_BLOCK):
-            if data[start : start + _PEEK] == _ZEROS[: min(_PEEK, len(data) - start)]:
-                block = bytes(data[start : start + ZERO_BLOCK])
-                if block == _ZEROS[: len(block)]:
-                    self._found(offset + start, len(block))
+            if _zero(data[start : start + _PEEK]) and _zero(data[start : start + ZERO_BLOCK]):
+                self._found(offset + start, min(ZERO_BLOCK, len(data) - start))
 
     def _found(self, offset: int, length: int) -> None:
         begin, before = self._run
@@ -36,3 +34,7 @@ class Zeros:
         self.total += length
         if self.longest is None or self._run[1] > self.longest[1]:
             self.longest = self._run
+
+
+def _zero(data: memoryview) -> bool:
+    return data.tobytes() == _ZEROS[: len(data)]
