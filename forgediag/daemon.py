@@ -7,8 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
 from forgediag.config import Config, state_dir
@@ -18,19 +17,16 @@ from forgediag.model import (
     Gap,
     Host,
     Known,
-    Nvml,
     Own,
     Report,
     Snapshot,
-    Target,
 )
-from forgediag.observe import gpu_of
 from forgediag.sources.hashing import Hasher
-from forgediag.sources.host import is_local, read_host, read_own
+from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
-from forgediag.sources.poll import ForgePoll
 from forgediag.sources.thread import in_thread
+from forgediag.watch import GpuSource, Watch
 
 JUDGE_AT_LEAST_EVERY = 5.0
 """Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
@@ -39,59 +35,6 @@ ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
 
 log = logging.getLogger(__name__)
-
-
-class GpuSource(Protocol):
-    """What the daemon wants of a sampler: the real one, or a simulated one for `demo`."""
-
-    @property
-    def stuck(self) -> Gap | None:
-        """The gap that stands for everything while a driver call does not come back."""
-        ...
-
-    @property
-    def lag(self) -> float | None:
-        """Seconds the last sample came late, None before the first."""
-        ...
-
-    def start(self) -> None:
-        """Begin sampling."""
-        ...
-
-    def stop(self) -> None:
-        """End sampling, soon."""
-        ...
-
-    def job_running(self, running: bool, gpus: Collection[str] | None = None) -> None:  # noqa: FBT001 - a state
-        """A generation began or ended, on these GPUs (UUIDs); None means that any may be its."""
-        ...
-
-    def snapshot(self) -> Known[Nvml]:
-        """What is known now, without waiting."""
-        ...
-
-
-class Watch:
-    """One target: its Forge polled, and what this machine knows of it."""
-
-    def __init__(self, poll: ForgePoll, local: LocalFacts) -> None:
-        from forgediag.advise import Adviser  # noqa: PLC0415 - the planner takes 1.7 MiB, and only a Forge needs it
-
-        self.poll = poll
-        self.local = local
-        self.adviser = Adviser()
-
-    def observe(self, nvml: Known[Nvml]) -> Target:
-        """The target as it is now."""
-        forge, process = self.poll.facts(), self.local.process()
-        return Target(
-            name=self.poll.target.name,
-            forge=forge,
-            process=process,
-            install=self.local.install,
-            gpu=gpu_of(nvml, process, forge, self.poll.target.gpu, local=is_local(self.poll.url)),
-            files=forge if isinstance(forge, Gap) else self.local.files,
-        )
 
 
 class Daemon:
@@ -104,7 +47,7 @@ class Daemon:
         gpus: GpuSource,
         *,
         on_report: Callable[[Report], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing is read.
@@ -114,7 +57,7 @@ class Daemon:
             checks: what to judge.
             gpus: the sampler, not yet started.
             on_report: told of each new report.
-            clock: monotonic seconds.
+            clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
         self._config, self._checks, self._gpus = config, checks, gpus
@@ -141,8 +84,8 @@ class Daemon:
             (self._busy.add if running else self._busy.discard)(target.name)
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
-        poll = ForgePoll(target, config.pace, on_job=on_job, clock=self._clock, wall=self._wall)
-        return Watch(poll, LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall))
+        local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
+        return Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
@@ -155,6 +98,7 @@ class Daemon:
         self._gpus.start()
         jobs = [self._every(self._config.pace.tick, self.tick), self._every(self._config.pace.host, self._read_host)]
         for watch in self._watches:
+            watch.start()
             jobs += [watch.poll.run(), self._follow(watch), self._advise(watch)]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         ended = asyncio.ensure_future(stop.wait())
@@ -184,6 +128,8 @@ class Daemon:
 
     def _close(self) -> None:
         self._gpus.stop()
+        for watch in self._watches:
+            watch.stop()
         if self._hasher is not None:
             self._hasher.close()
 
@@ -223,6 +169,8 @@ class Daemon:
         """Observe, judge again when something changed or time has passed, and make the newest report."""
         nvml = self._gpus.snapshot()
         self._nvml_meter.record(nvml, 0.0, self._wall())
+        for watch in self._watches:
+            watch.listen()
         snapshot = Snapshot(
             at=self._wall(),
             targets=tuple(watch.observe(nvml) for watch in self._watches),

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from forgediag.export import Exporter
@@ -60,8 +60,17 @@ def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report],
 
 
 def snapshot(report: Report) -> Mapping[str, Any]:
-    """Everything known at one moment."""
-    return {"schema": "forgediag.snapshot/1", **plain(report.snapshot)}
+    """Everything known at one moment; generations have a document of their own."""
+    targets = tuple(replace(target, jobs=()) for target in report.snapshot.targets)
+    return {"schema": "forgediag.snapshot/1", **plain(replace(report.snapshot, targets=targets))}
+
+
+def jobs(report: Report) -> Mapping[str, Any]:
+    """The last generations of each target, the newest first."""
+    return {
+        "schema": "forgediag.jobs/1",
+        "targets": {target.name: list(reversed(target.jobs)) for target in report.snapshot.targets},
+    }
 
 
 def findings(report: Report) -> Mapping[str, Any]:
@@ -96,5 +105,6 @@ def recommendation(report: Report) -> Mapping[str, Any]:
 DOCUMENTS = (
     Exporter("snapshot", "/api/v1/snapshot", JSON, document(snapshot)),
     Exporter("findings", "/api/v1/findings", JSON, document(findings)),
+    Exporter("jobs", "/api/v1/jobs", JSON, document(jobs)),
     Exporter("recommendation", "/api/v1/recommendation", JSON, document(recommendation)),
 )

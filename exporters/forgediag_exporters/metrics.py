@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from forgediag_exporters.metrics_forge import FORGE_METRICS
 from forgediag_exporters.metrics_gpu import GPU_METRICS
+from forgediag_exporters.metrics_jobs import JOB_METRICS
 from forgediag_exporters.metrics_judged import JUDGED_METRICS
 from forgediag_exporters.metrics_machine import MACHINE_METRICS
 from forgediag_exporters.metrics_own import OWN_METRICS
@@ -11,6 +12,7 @@ from forgediag_exporters.metrics_torch import TORCH_METRICS
 
 METRICS = (
     *FORGE_METRICS,
+    *JOB_METRICS,
     *TORCH_METRICS,
     *JUDGED_METRICS,
     *GPU_METRICS,

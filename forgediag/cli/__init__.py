@@ -94,6 +94,7 @@ class Settings:
 @click.option("--auth", metavar="USER:PASS", help="Forge's --api-auth; other users can see it here: use --auth-file.")
 @click.option("--auth-file", metavar="FILE", help="A file whose first line is USER:PASS.")
 @click.option("--gpu", metavar="GPU", help="Forge's GPU: NVML index, or UUID or its beginning.")
+@click.option("--log", metavar="FILE", help="The file that Forge's console is written to, to follow its phases.")
 @click.pass_context
 def main(context: click.Context, /, path: str | None, **flags: str | None) -> None:
     """Diagnostics and memory profiling for Stable Diffusion WebUI Forge.

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from forgediag.cli import Failure, NotDone
 from forgediag.config import Config
-from forgediag.daemon import Daemon, GpuSource, stop_on_signals
+from forgediag.daemon import Daemon, stop_on_signals
 from forgediag.http import Server, serve
 from forgediag.model import Report
 from forgediag.plugins import checks, exporters
 from forgediag.server import Site
 from forgediag.sources.host import LOOPBACK
+from forgediag.watch import GpuSource
 
 log = logging.getLogger("forgediag")
 

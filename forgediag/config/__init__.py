@@ -47,7 +47,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class TargetConfig:
-    """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line."""
+    """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
+
+    Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    """
 
     name: str = "forge"
     url: str | None = None
@@ -56,6 +59,9 @@ class TargetConfig:
     directory: str | None = None
     gpu: str | None = None
     timeout: float = 4.0
+    log: str | None = None
+    log_unit: str | None = None
+    log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def credentials(self) -> tuple[str, str] | None:
@@ -112,6 +118,7 @@ TARGET_FLAGS = {
     "auth_file": "auth_file",
     "gpu": "gpu",
     "timeout": "timeout",
+    "log": "log",
 }
 """Command-line and FORGEDIAG_* names that set a field of the first target."""
 

@@ -55,6 +55,13 @@ def _seconds(value: Any) -> tuple[int, ...]:
     return tuple(int(item) for item in numbers)
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    words: Any = value.split() if isinstance(value, str) else value
+    if not is_list(words) or not all(isinstance(item, str) for item in words):
+        raise ValueError
+    return tuple(words)
+
+
 def _table(value: Any) -> dict[str, str]:
     if not is_mapping(value) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError
@@ -67,6 +74,7 @@ CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "str": (_string, "a text"),
     "str | None": (_string, "a text"),
     "tuple[int, ...]": (_seconds, "whole numbers of seconds, like 15,60,300"),
+    "tuple[str, ...]": (_words, "a list of texts"),
     "Mapping[str, str]": (_table, "a table of texts"),
 }
 """How a field's annotation is read from TOML, a variable or a flag, and what it is called when it is not that."""

@@ -14,7 +14,7 @@ from forgediag.model.forge import (
     TorchMemory,
 )
 from forgediag.model.identity import Identity
-from forgediag.model.job import Basis, Job, Ledger, Part, PartName, Phase, PhaseName
+from forgediag.model.job import Basis, Job, Ledger, Outcome, Part, PartName, Phase, PhaseName
 from forgediag.model.known import MB, Gap, GapKind, Known, Severity
 from forgediag.model.machine import (
     Gpu,
@@ -35,7 +35,7 @@ from forgediag.model.report import (
     Distribution,
     Expected,
     Finding,
-    Outcome,
+    PhaseTally,
     Report,
     Setting,
     Snapshot,
@@ -86,6 +86,7 @@ __all__ = [
     "PartName",
     "Phase",
     "PhaseName",
+    "PhaseTally",
     "Process",
     "Progress",
     "Report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forgediag.model.report import Outcome
+Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
 
 PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_encode", "vae_decode", "unload", "other"]
 

@@ -16,6 +16,9 @@ _VAE_ESTIMATE = 2178
 _ROOM = 1.3
 """How much more than a model's own size Forge makes room for (backend/memory_management.py)."""
 
+_SETTLED = 0.02
+"""Seconds into a phase from which the card's memory is taken for its own: two samples at 100 Hz."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -75,7 +78,8 @@ def _outcome(outcome: Outcome, told: Timeline) -> Outcome:
 
 
 def _phase(seen: Recording, span: Span, source: str, swapped: Mapping[str, int]) -> Phase:
-    start, peak = seen.device.at(span.start), seen.device.peak(span.start, span.end)
+    first = min(span.start + _SETTLED, (span.start + span.end) / 2)
+    start, peak = seen.device.at(first), seen.device.peak(first, span.end)
     return Phase(
         name=span.name,
         start=span.start + seen.wall,
@@ -110,14 +114,15 @@ def progress_spans(seen: Recording) -> tuple[Span, ...]:
 
 
 def _progress_steps(progress: Sequence[tuple[float, Progress]]) -> tuple[float, ...]:
+    """Seconds of the steps after the first: how long that one had begun before it was counted is not told."""
     steps: list[float] = []
-    before: tuple[float, Progress] | None = None
+    before: tuple[float, int] | None = None
     for at, now in progress:
-        if before is not None and now.step > before[1].step:
-            done = now.step - before[1].step
+        if before is not None and now.step > before[1]:
+            done = now.step - before[1]
             steps += [(at - before[0]) / done] * done
-        if before is None or now.step != before[1].step:
-            before = at, now
+        if now.step and (before is None or now.step != before[1]):
+            before = at, now.step
     return tuple(steps)
 
 

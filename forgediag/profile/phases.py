@@ -63,9 +63,8 @@ class _Marks:
         return self.at[-1][1] if self.at else None
 
     def enter(self, name: PhaseName, at: float) -> None:
-        if name == self.current and name != "sample":
-            return
-        self.at.append((at, name))
+        if name != self.current:
+            self.at.append((at, name))
         self.pending = None
 
 
@@ -84,7 +83,7 @@ def timeline(events: Sequence[Seen], started: float, ended: float) -> Timeline:
     spans = [Span(name, max(at, started), end) for (at, name), end in zip(marks.at, limits, strict=False)]
     raised = [seen.event for seen in events if isinstance(seen.event, Raised)]
     return Timeline(
-        spans=tuple(_joined(spans)),
+        spans=tuple(span for span in spans if span.end > span.start),
         steps=_steps(events),
         loads=tuple(seen.event for seen in events if isinstance(seen.event, Loaded)),
         checkpoint=next((seen.event.checkpoint for seen in events if isinstance(seen.event, LoadBegan)), None),
@@ -148,17 +147,6 @@ def _step(marks: _Marks, event: BarMoved, at: float) -> None:
         marks.enter("sample", at)
     if marks.current == "sample":
         marks.sampled = event.step >= event.steps
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Spans that take time, with neighbours of one name as one."""
-    joined: list[Span] = []
-    for span in spans:
-        if joined and joined[-1].name == span.name:
-            joined[-1] = Span(span.name, joined[-1].start, span.end)
-        elif span.end > span.start:
-            joined.append(span)
-    return joined
 
 
 def _steps(events: Sequence[Seen]) -> tuple[float, ...]:

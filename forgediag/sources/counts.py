@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from forgediag.model import MB, CudaMemory, Flags, Gap, Known, Options, Outcome, Progress, Tally, TorchMemory
-from forgediag.profile import JobTracker
-from forgediag.sources.meter import JOB_BOUNDS, REQUEST_BOUNDS, Histogram
+from forgediag.model import (
+    MB,
+    CudaMemory,
+    Flags,
+    Gap,
+    Job,
+    Known,
+    Options,
+    Outcome,
+    PhaseName,
+    PhaseTally,
+    Progress,
+    Tally,
+    TorchMemory,
+)
+from forgediag.profile import Ended, JobTracker
+from forgediag.sources.meter import JOB_BOUNDS, PEAK_BOUNDS, PHASE_BOUNDS, REQUEST_BOUNDS, Histogram
 
 STATE_OPTIONS = frozenset({"sd_checkpoint_hash"})
 """Options that Forge writes itself after a load: no one's change."""
@@ -30,6 +44,10 @@ class TargetCounts:
         self._restarted = False
         self._ooms = 0
         self._api_only = False
+        self._phases: dict[PhaseName, tuple[Histogram, Histogram]] = {}
+        self._last_job: Job | None = None
+        self._swapped: int | None = None
+        self._growth: tuple[int | None, int | None] = (None, None)
 
     @property
     def job_running(self) -> bool:
@@ -40,14 +58,31 @@ class TargetCounts:
         """Note an answered request."""
         self._requests[endpoint].add(seconds)
 
-    def progress(self, progress: Known[Progress], at: float) -> None:
-        """Follow jobs; a Forge that refuses connections will come back restarted."""
+    def progress(self, progress: Known[Progress], at: float) -> list[Ended]:
+        """Follow jobs, and hand over those that ended; a Forge that refuses connections will come back restarted."""
         if isinstance(progress, Gap) and progress.kind == "refused" and self._options is not None:
             self._restarted, self._options, self._effective = True, None, None
-        for job in self._jobs.feed(progress, at, self._ooms):
+        ended = self._jobs.feed(progress, at, self._ooms)
+        for job in ended:
             self._outcomes[job.outcome] += 1
             if job.seconds is not None:
                 self._job_seconds.add(job.seconds)
+        return ended
+
+    def job(self, job: Job) -> None:
+        """Note what a finished job's phases took."""
+        for phase in job.phases:
+            seconds, peak = self._phases.setdefault(phase.name, (Histogram(PHASE_BOUNDS), Histogram(PEAK_BOUNDS)))
+            seconds.add(phase.seconds)
+            if phase.device_peak is not None:
+                peak.add(phase.device_peak)
+        self._swapped = max((phase.swapped for phase in job.phases if phase.swapped is not None), default=None)
+        before, self._last_job = self._last_job, job
+        if before is not None:
+            self._growth = (
+                _difference(before.device_end, job.device_end),
+                _difference(before.resident_end, job.resident_end),
+            )
 
     def memory(self, memory: Known[TorchMemory]) -> None:
         """Note torch's out-of-memory counter, which tells how a job ended."""
@@ -80,4 +115,11 @@ class TargetCounts:
             job_seconds=self._job_seconds.read(),
             requests={name: histogram.read() for name, histogram in self._requests.items()},
             effective_inference_memory=self._effective if self._api_only else None,
+            phases={name: PhaseTally(seconds.read(), peak.read()) for name, (seconds, peak) in self._phases.items()},
+            swapped=self._swapped,
+            growth=self._growth,
         )
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before

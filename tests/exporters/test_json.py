@@ -27,6 +27,7 @@ def test_each_document_has_its_path_and_schema() -> None:
     assert {item.name: (item.path, document(item.name, NOTHING)["schema"]) for item in DOCUMENTS} == {
         "snapshot": ("/api/v1/snapshot", "forgediag.snapshot/1"),
         "findings": ("/api/v1/findings", "forgediag.doctor/1"),
+        "jobs": ("/api/v1/jobs", "forgediag.jobs/1"),
         "recommendation": ("/api/v1/recommendation", "forgediag.recommend/1"),
     }
     assert {item.media_type for item in DOCUMENTS} == {"application/json"}
