@@ -21,6 +21,9 @@ COMMANDS: Mapping[str, str] = {
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
     "hash": "What model files are known by, and whether they are what they should be.",
     "options": "Forge's options: show them, set them with read-back.",
+    "models": "The model files in Forge's folders: what they are, and how well.",
+    "lock": "Write down what each model file is, for verify.",
+    "verify": "Are the model files what the lock file says? Finds silent corruption.",
     "assets": "Write dashboards and alerting rules.",
 }
 

@@ -18,6 +18,7 @@ from forgediag.cli import Failure, Settings
 from forgediag.cli.hash_text import Hashed, document, text
 from forgediag.forge.claims import judge
 from forgediag.model import Fault
+from forgediag.model.identity import Identity
 from forgediag.sources import sidecars
 from forgediag.sources.batch import identify_all
 from forgediag.sources.files import read_header

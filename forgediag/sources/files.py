@@ -115,7 +115,7 @@ class FileReader:
         version, file = known
         if file is None:
             try:
-                file = _examine(path, local, role)
+                file = examine(path, local, role)
             except OSError as error:
                 unreadable[path] = _reason(error)
                 return None
@@ -157,35 +157,49 @@ def read_header(local: str) -> Header | Fault:
     Raises:
         OSError: the file cannot be read.
     """
-    return model_file.examine(local, *_head(local))
+    return model_file.examine(local, *_head(local, local))
 
 
-def _examine(path: str, local: str, role: Role) -> ModelFile:
-    head, size = _head(local)
-    found = model_file.examine(local, head, size)
+def examine(path: str, local: str, role: Role) -> ModelFile:
+    """What a file's header says of it. `path` is the name it is judged by, `local` where it is read.
+
+    Raises:
+        OSError: the file cannot be read, or is no regular file.
+    """
+    head, size = _head(local, path)
+    found = model_file.examine(path, head, size)
     if isinstance(found, Fault):
-        family, channels, vae, fault = "unknown", None, None, found
+        family, channels, vae, fault, dtype = "unknown", None, None, found, None
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        vae, fault = autoencoder.find(found), None
+        vae, fault, dtype = autoencoder.find(found), None, _main_dtype(found)
     return ModelFile(
         path=path,
         local=local,
         role=role,
         selected=False,
         size=size,
-        format=model_file.format_of(local),
+        format=model_file.format_of(path),
         family=family,
         fault=fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
         vae_prefix=None if vae is None else vae.prefix,
+        dtype=dtype,
     )
 
 
-def _head(local: str) -> tuple[bytes, int]:
+def _main_dtype(header: Header) -> str | None:
+    """The type most of the bytes have."""
+    sizes: dict[str, int] = {}
+    for tensor in header.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
+    return max(sizes, key=lambda dtype: sizes[dtype], default=None)
+
+
+def _head(local: str, name: str) -> tuple[bytes, int]:
     """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
     handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
@@ -193,7 +207,7 @@ def _head(local: str) -> tuple[bytes, int]:
         if not stat.S_ISREG(found.st_mode):
             raise OSError("is not a regular file")
         first = file.read(SNIFF)
-        need = model_file.needed(local, first, found.st_size)
+        need = model_file.needed(name, first, found.st_size)
         if need > HEADER_LIMIT:
             raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
         return first + file.read(max(0, need - len(first))), found.st_size

@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One file as it was read whole: its stamp before and after, and what it was. `began` and `at` are Unix seconds."""
+    """One file as it was read whole: its stamp before and after, and what it was. `began` and `at` are Unix seconds.
+
+    `first` is its SHA-256 when it was first read with this size and time of writing, where that was another one;
+    `traceless` says that its other time and its inode did not tell either that it changed.
+    """
 
     stamp: Stamp
     sha256: str
@@ -31,6 +35,18 @@ class Record:
     at: float
     autov3: str | None = None
     blake3: str | None = None
+    first: str | None = None
+    traceless: bool = False
+
+    def after(self, before: Record | None) -> Record:
+        """This record with what is known from an earlier one of the same path."""
+        if before is None or _written(before.stamp) != _written(self.stamp):
+            return self
+        first = before.first or before.sha256
+        if first == self.sha256:
+            return self
+        unseen = before.stamp == self.stamp and (before.traceless or before.first is None)
+        return replace(self, first=first, traceless=unseen)
 
     def settled(self, seconds: float) -> bool:
         """Whether the file was last changed so long before it was read that its stamp tells every later write.
@@ -40,6 +56,10 @@ class Record:
         """
         age = self.began - self.stamp.newest
         return age >= seconds or age < -SKEW
+
+
+def _written(stamp: Stamp) -> tuple[int, int]:
+    return stamp.size, stamp.modified_ns
 
 
 class Records:
@@ -60,7 +80,8 @@ class Records:
         self._lock = threading.Lock()
         self._known: dict[str, Record] = {}
         lines = 0
-        for lines, row in enumerate(_lines(journal), 1):
+        for row in _lines(journal):
+            lines += 1
             if (read := _read(row)) is not None:
                 self._known[read[0]] = read[1]
         if journal is not None and lines > 2 * len(self._known) + 1000:
@@ -78,12 +99,13 @@ class Records:
         record = self._known.get(path)
         return record if record is not None and record.stamp == stamp and record.settled(self._settle) else None
 
-    def add(self, path: str, record: Record) -> None:
-        """Remember a file that was read."""
+    def add(self, path: str, record: Record) -> Record:
+        """Remember a file that was read; the record with what is known of the file from before."""
         with self._lock:
+            record = record.after(self._known.get(path))
             self._known[path] = record
             if self._journal is None:
-                return
+                return record
             try:
                 _append(self._journal, _line(path, record))
             except OSError as error:
@@ -93,6 +115,7 @@ class Records:
                     error.strerror or error,
                 )
                 self._journal = None
+            return record
 
     def _rewrite(self, journal: Path) -> None:
         text = "".join(_line(path, record) for path, record in self._known.items())
@@ -149,7 +172,7 @@ def _line(path: str, record: Record) -> str:
         "began": record.began,
         "at": record.at,
     }
-    row |= {name: value for name in ("autov3", "blake3") if (value := getattr(record, name)) is not None}
+    row |= {name: value for name in ("autov3", "blake3", "first", "traceless") if (value := getattr(record, name))}
     return json.dumps(row) + "\n"
 
 
@@ -177,6 +200,8 @@ def _read(row: bytes) -> tuple[str, Record] | None:
             float(values["at"]),
             values.get("autov3"),
             values.get("blake3"),
+            values.get("first"),
+            bool(values.get("traceless")),
         )
         return str(values["path"]), record
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -45,9 +45,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     real = source._head
 
-    def head(local: str) -> tuple[bytes, int]:
+    def head(local: str, name: str) -> tuple[bytes, int]:
         names.append(Path(local).name)
-        return real(local)
+        return real(local, name)
 
     monkeypatch.setattr(source, "_head", head)
     return names
@@ -164,7 +164,7 @@ def test_a_file_that_becomes_a_pipe_before_it_is_opened_does_not_block(
     def swap(local: str) -> tuple[bytes, int]:
         path.unlink()
         os.mkfifo(path)
-        return real(local)
+        return real(local, name)
 
     monkeypatch.setattr(source, "_head", swap)
     assert list(read(FileReader({}, None), listing(path)).unreadable.values()) == ["is not a regular file"]
