@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
-from forgediag.config import Config, state_dir
+from forgediag.config import Config, TargetConfig, state_dir
 from forgediag.model import (
+    MB,
     CheckResult,
     Finding,
     Gap,
@@ -25,6 +26,8 @@ from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
+from forgediag.sources.records import JOURNAL, Records
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 from forgediag.watch import GpuSource, Watch
 
@@ -65,6 +68,7 @@ class Daemon:
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
         self._hasher: Hasher | None = None
+        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
         self._watches = [self._watch(index) for index in range(len(config.targets))]
@@ -84,8 +88,16 @@ class Daemon:
             (self._busy.add if running else self._busy.discard)(target.name)
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
-        local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
+        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
         return Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
+
+    def _sweep(self, target: TargetConfig) -> Sweep | None:
+        if self._hasher is None or not self._config.verify_models:
+            return None
+        pace = self._config.verification
+        sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
+        self._hasher.look_after(sweep)
+        return sweep
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""

@@ -181,6 +181,7 @@ class Watch:
             files=forge if isinstance(forge, Gap) else self.local.files,
             ledger=self._ledger(forge, process),
             jobs=tuple(self.jobs),
+            verification=self.local.verification,
         )
 
     def _ledger(self, forge: Known[Forge], process: Known[Process]) -> Ledger | None:

@@ -14,15 +14,28 @@ LEVELS = {severity.label: severity for severity in Severity if severity}
 
 
 @click.command("doctor")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--fail-on", type=click.Choice(list(LEVELS)), default="failure", help="Exit 1 from this severity on.")
 @click.pass_obj
-def command(settings: Settings, as_json: bool, fail_on: str) -> None:  # noqa: FBT001 - click's signature
+def command(
+    settings: Settings,
+    paths: tuple[str, ...],
+    as_json: bool,  # noqa: FBT001 - click's signature
+    fail_on: str,
+) -> None:
     """Every check once, findings worst first, each with its evidence and what to do.
+
+    With PATH only the model files there are judged, without any Forge.
 
     Exit status: 0 fine, 1 findings at or above --fail-on, 3 nothing at all could be examined.
     """
-    report = look(settings.config())
+    if paths:
+        from forgediag.cli.files import judge_files  # noqa: PLC0415 - only with a path
+
+        report = judge_files(settings.config(), paths)
+    else:
+        report = look(settings.config())
     show(report, "findings" if as_json else "text")
     sys.exit(status(report, LEVELS[fail_on]))
 

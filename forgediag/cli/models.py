@@ -10,12 +10,11 @@ from typing import Any
 import click
 
 from forgediag.cli import Settings
-from forgediag.cli.reading import JOURNAL
 from forgediag.cli.shelves import given_folders
 from forgediag.config import state_dir
 from forgediag.model import MB, ModelFile
 from forgediag.sources.examined import Shelf, examine_all
-from forgediag.sources.records import Records
+from forgediag.sources.records import JOURNAL, Records
 
 SCHEMA = "forgediag.models/1"
 

@@ -21,10 +21,7 @@ from forgediag.model import MB, Progress
 from forgediag.sources.inventory import Entry
 from forgediag.sources.library import Manner, Reader
 from forgediag.sources.locking import Told, read_lock
-from forgediag.sources.records import Records
-
-JOURNAL = "files.jsonl"
-"""The journal's name in the state directory."""
+from forgediag.sources.records import JOURNAL, Records
 
 F = TypeVar("F", bound=Callable[..., object])
 

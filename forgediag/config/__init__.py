@@ -46,10 +46,19 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifying:
+    """The background verification: every file is read once in `days`, at most `rate` MB a second."""
+
+    days: float = 7.0
+    rate: float = 50.0
+
+
+@dataclass(frozen=True, slots=True)
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
     Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    `lock` is the lock file its model files are verified against.
     """
 
     name: str = "forge"
@@ -63,6 +72,7 @@ class TargetConfig:
     log_unit: str | None = None
     log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    lock: str | None = None
 
     def credentials(self) -> tuple[str, str] | None:
         """User and password, the file before the value.
@@ -92,9 +102,11 @@ class Config:
     state_dir: str | None = None
     log_level: str = "info"
     hash_models: bool = True
+    verify_models: bool = True
     targets: tuple[TargetConfig, ...] = (TargetConfig(),)
     pace: Paces = Paces()
     sampling: Sampling = Sampling()
+    verification: Verifying = Verifying()
 
     def address(self) -> tuple[str, int]:
         """`listen` as host and port.
@@ -110,7 +122,7 @@ class Config:
 
 T = TypeVar("T")
 
-SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling}
+SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "verification": Verifying}
 TARGET_FLAGS = {
     "forge": "url",
     "forge_dir": "directory",
@@ -214,7 +226,7 @@ def _checked(config: Config) -> Config:
         raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
     for target in config.targets:
         _check_target(target)
-    for section in (config.pace, config.sampling):
+    for section in (config.pace, config.sampling, config.verification):
         for item in fields(section):
             value = getattr(section, item.name)
             if isinstance(value, float) and not 0.001 <= value <= 86400:

@@ -29,6 +29,7 @@ from forgediag.model.machine import (
     Process,
 )
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
@@ -43,9 +44,11 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
     "CheckResult",
@@ -99,4 +102,7 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
+    "Verification",
 ]

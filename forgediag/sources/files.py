@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import autoencoder, families, selection
+from forgediag.forge.folders import model_name
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
+from forgediag.sources.stamp import reason
 
 HEADER_LIMIT = 4 * 1024 * 1024
 """The longest header read here, in bytes; those of published models are under 1 MB.
@@ -62,13 +65,16 @@ class FileReader:
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
 
-    def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
+    def read(
+        self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool, others: Sequence[Entry] = ()
+    ) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
 
         Args:
             listing: the files Forge lists.
             options: tells which of them are selected; a gap selects none.
             elsewhere: whether Forge runs on another machine or in a container, where missing folders are expected.
+            others: files of its folders, read after those it lists.
         """
         if isinstance(listing, Gap):
             return listing
@@ -76,13 +82,12 @@ class FileReader:
         unreadable: dict[str, str] = {}
         pending = 0
         deadline = self._clock() + self._budget
-        for path, role, selected in _wanted(listing, options):
-            local = local_path(path, self._prefixes)
-            known = self._known(local, unreadable, path)
-            if known is not None and (known[1] is not None or selected or self._clock() < deadline):
-                file = self._file(path, local, role, known, unreadable)
+        for want in _wanted(listing, options, others, self._prefixes):
+            known = self._known(want.local, unreadable, want.path)
+            if known is not None and (known[1] is not None or want.selected or self._clock() < deadline):
+                file = self._file(want, known, unreadable)
                 if file is not None:
-                    files[path] = self._current(file, known[0], selected)
+                    files[want.path] = self._current(file, known[0], want.selected)
             elif known is not None:
                 pending += 1
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
@@ -95,7 +100,7 @@ class FileReader:
         try:
             found = os.stat(local)  # noqa: PTH116 - 2000 of them a minute
         except (OSError, ValueError) as error:
-            unreadable[path] = _reason(error)
+            unreadable[path] = reason(error)
             return None
         if not stat.S_ISREG(found.st_mode):
             unreadable[path] = "is not a regular file"
@@ -105,21 +110,16 @@ class FileReader:
         return version, seen[1] if seen is not None and seen[0] == version else None
 
     def _file(
-        self,
-        path: str,
-        local: str,
-        role: Role,
-        known: tuple[Version, ModelFile | None],
-        unreadable: dict[str, str],
+        self, want: _Wanted, known: tuple[Version, ModelFile | None], unreadable: dict[str, str]
     ) -> ModelFile | None:
         version, file = known
         if file is None:
             try:
-                file = examine(path, local, role)
+                file = replace(examine(want.name, want.local, want.role), path=want.path, unlisted=want.unlisted)
             except OSError as error:
-                unreadable[path] = _reason(error)
+                unreadable[want.path] = reason(error)
                 return None
-            self._seen[path] = version, file
+            self._seen[want.path] = version, file
         return file
 
     def _current(self, file: ModelFile, version: Version, selected: bool) -> ModelFile:  # noqa: FBT001
@@ -137,18 +137,37 @@ class _TooLong(OSError):  # noqa: N818 - a reason on its way to `unreadable`
     pass
 
 
-def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Role, bool]]:
-    """Every listed path with its role, the selected ones first."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file to look at: its path as Forge knows it and here, and the name it is judged by."""
+
+    path: str
+    local: str
+    role: Role
+    name: str
+    selected: bool = False
+    unlisted: str | None = None
+
+
+def _wanted(
+    listing: Listing, options: Known[Options], others: Sequence[Entry], prefixes: Mapping[str, str]
+) -> Iterator[_Wanted]:
+    """Every listed path with its role, the selected ones first; then what else there is."""
     chosen: set[str] = set()
     if not isinstance(options, Gap):
         chosen = set(selection.selected_paths(listing, options))
-    for first in (True, False):
-        for checkpoint in listing.checkpoints:
-            if (checkpoint.path in chosen) is first:
-                yield checkpoint.path, "checkpoint", first
-        for module in listing.modules:
-            if (module.path in chosen) is first:
-                yield module.path, "module", first
+    rows: list[tuple[str, Role]] = [(checkpoint.path, "checkpoint") for checkpoint in listing.checkpoints]
+    rows += [(module.path, "module") for module in listing.modules]
+    listed: set[str] = set()
+    for path, role in sorted(rows, key=lambda row: row[0] not in chosen):
+        local = local_path(path, prefixes)
+        listed.add(local)
+        yield _Wanted(path, local, role, local, selected=path in chosen)
+    for entry in others:
+        if entry.path not in listed:
+            folder, name = os.path.split(entry.path)
+            judged = os.path.join(folder, model_name(name) or name)  # noqa: PTH118
+            yield _Wanted(entry.path, entry.path, entry.role, judged, unlisted=entry.unlisted)
 
 
 def read_header(local: str) -> Header | Fault:
@@ -211,14 +230,6 @@ def _head(local: str, name: str) -> tuple[bytes, int]:
         if need > HEADER_LIMIT:
             raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
         return first + file.read(max(0, need - len(first))), found.st_size
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, PermissionError):
-        return "may not be read by the user forgediag runs as"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:

@@ -30,6 +30,12 @@ class Entry:
     unlisted: str | None = None
     leads_to: str | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether its name is a model's, not that of a leftover."""
+        name = os.path.basename(self.path)  # noqa: PTH119
+        return model_name(name) == name
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forgediag.forge.folders import Folder, model_name
+from forgediag.forge.folders import Folder
 from forgediag.lockfile import Lock, Locked, LockError, parse
 from forgediag.sources.files import examine
 from forgediag.sources.inventory import Entry, Inventory, walk
@@ -60,7 +60,7 @@ def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Rea
     the previous lock that lie below none of these folders stay as they are.
     """
     inventory = _walk(places)
-    entries = {_name(entry.path, base): entry for entry in inventory.entries if _whole_name(entry)}
+    entries = {lock_name(entry.path, base): entry for entry in inventory.entries if entry.whole}
     there = tuple(folder.path for folder in places if os.path.exists(folder.path))  # noqa: PTH110
     files = {
         name: file
@@ -85,7 +85,7 @@ def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Rea
     differences += [
         Difference(name, "missing", "it is gone: its block is removed", previous.files[name]) for name in gone
     ]
-    folders = tuple(dict.fromkeys((*previous.folders, *(_name(folder.path, base) for folder in places))))
+    folders = tuple(dict.fromkeys((*previous.folders, *(lock_name(folder.path, base) for folder in places))))
     return tally.outcome(tuple(differences), len(entries), Lock(folders, files))
 
 
@@ -96,16 +96,16 @@ def verify_files(base: Path, lock: Lock, reader: Reader, told: Told, only: Colle
     chosen = {name: file for name, file in lock.files.items() if _below_any(_path(name, base), only)}
     wanted = Lock(lock.folders, chosen)
     entries = {
-        _name(entry.path, base): entry
+        lock_name(entry.path, base): entry
         for entry in inventory.entries
-        if _whole_name(entry) and _below_any(entry.path, only)
+        if entry.whole and _below_any(entry.path, only)
     }
     links = inventory.hard_links()
     sizes = {file.size for file in wanted.files.values()}
     tally, now = _Tally(), {item.path: Seen(unreadable=item.message) for item in _unreachable(wanted, base, inventory)}
     for name, entry in _told(entries, reader, told):
         locked = wanted.files.get(name)
-        copies = tuple(_name(path, base) for path in links.get(entry.path, ()))
+        copies = tuple(lock_name(path, base) for path in links.get(entry.path, ()))
         if entry.stamp.size == locked.size if locked is not None else entry.stamp.size in sizes:
             now[name] = _seen(entry, tally.count(reader.take(entry)), copies)
         else:
@@ -200,12 +200,7 @@ def _below_any(path: str, roots: Collection[str], *, none: bool = True) -> bool:
     return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots) if roots else none
 
 
-def _whole_name(entry: Entry) -> bool:
-    name = os.path.basename(entry.path)  # noqa: PTH119
-    return model_name(name) == name
-
-
-def _name(path: str, base: Path) -> str:
+def lock_name(path: str, base: Path) -> str:
     """A path as the lock file writes it: from its folder when below it, with `/`."""
     if path == str(base):
         return "."

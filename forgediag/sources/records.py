@@ -14,6 +14,9 @@ from typing import Any
 
 from forgediag.sources.stamp import Stamp
 
+JOURNAL = "files.jsonl"
+"""The journal's name in the state directory."""
+
 SCHEMA = "forgediag.records/1"
 SKEW = 60.0
 """Seconds the clocks of file servers are apart at most; a file's time further in the future is a copied one."""
