@@ -35,12 +35,13 @@ def judge_files(config: Config, paths: Sequence[str]) -> Report:
     """The checks about files on the model files at these paths: each is judged as if Forge had selected it.
 
     Raises:
-        NothingKnown: there is no model file, and nothing that cannot be read.
+        NothingKnown: there is no model file that can be read.
     """
     shelf = examine_all(given_folders(config, paths), Records(state_dir(config) / JOURNAL))
     unreadable = {path: why for path, why in shelf.skipped.items() if not why.endswith("again")}
-    if not shelf.files and not unreadable:
-        raise NothingKnown(f"no model file lies at {', '.join(paths)}")
+    if not shelf.files:
+        why = "; ".join(f"{path} {reason}" for path, reason in unreadable.items())
+        raise NothingKnown(why or f"no model file lies at {', '.join(paths)}")
     judged = [item for item in checks() if Files in item.needs and _ABOUT_FILES.issuperset(item.needs)]
     snapshot = Snapshot(time.time(), (_target(shelf, unreadable),), ONLY_FILES, read_host())
     findings, results = run_checks(judged, snapshot, time.perf_counter)
