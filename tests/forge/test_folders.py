@@ -142,8 +142,10 @@ def test_the_shell_scripts_flags(text: str, flags: tuple[str, ...]) -> None:
             ("--api", "--lora-dir", "D:\\my models"),
         ),
         (
-            "set HOME_A=D:\\a\nset COMMANDLINE_ARGS=--api\n"
-            "set COMMANDLINE_ARGS=%COMMANDLINE_ARGS% ^\n --ckpt-dir %HOME_A%\\m",
+            (
+                "set HOME_A=D:\\a\nset COMMANDLINE_ARGS=--api\n"
+                "set COMMANDLINE_ARGS=%COMMANDLINE_ARGS% ^\n --ckpt-dir %HOME_A%\\m"
+            ),
             ("--api", "--ckpt-dir", "D:\\a\\m"),
         ),
         ('set "COMMANDLINE_ARGS=--api"', ("--api",)),
