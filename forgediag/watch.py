@@ -19,6 +19,7 @@ from forgediag.model import (
     Known,
     Ledger,
     Nvml,
+    OptionChange,
     Process,
     Progress,
     Target,
@@ -73,7 +74,7 @@ class GpuSource(Protocol):
 
 
 class Watch:
-    """One target. Belongs to one event loop."""
+    """One target. Belongs to one event loop. `remember` is told of finished generations and changed options."""
 
     def __init__(
         self,
@@ -99,11 +100,19 @@ class Watch:
         """
         from forgediag.advise import Adviser  # noqa: PLC0415 - the planner takes 1.7 MiB, and only a Forge needs it
 
-        self.poll = ForgePoll(target, pace, on_job=on_job, on_progress=self._on_progress, clock=clock, wall=wall)
+        self.poll = ForgePoll(
+            target,
+            pace,
+            on_job=on_job,
+            on_progress=self._on_progress,
+            on_options=self._on_options,
+            clock=clock,
+            wall=wall,
+        )
         self.local = local
         self.adviser = Adviser()
         self.jobs: deque[Job] = deque(maxlen=REMEMBERED)
-        self.on_finished: Callable[[Job], None] | None = None
+        self.remember: Callable[[Job | OptionChange], object] = lambda _: None
         self._gpus, self._clock, self._wall = gpus, clock, wall
         self._recorder = Recorder(target.name, wall() - clock())
         self._console = _console(target, clock)
@@ -140,9 +149,12 @@ class Watch:
             job = self._recorder.end(item, now, self._curve(now, item.seconds or 0.0), self._facts())
             self.jobs.append(job)
             self.poll.counts.job(job)
-            if self.on_finished is not None:
-                self.on_finished(job)
+            self.remember(job)
         self._recorder.progress(progress, now)
+
+    def _on_options(self, changes: Sequence[OptionChange]) -> None:
+        for change in changes:
+            self.remember(change)
 
     def _curve(self, now: float, seconds: float) -> Curve:
         if isinstance(self._gpu, Gap):

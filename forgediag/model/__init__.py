@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -28,6 +29,8 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
     NOT_VERIFIED,
     Advice,
@@ -51,10 +54,12 @@ __all__ = [
     "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -79,17 +84,24 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
     "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
@@ -104,5 +116,7 @@ __all__ = [
     "TorchMemory",
     "Troubled",
     "Verdict",
+    "VerdictChange",
     "Verification",
+    "Way",
 ]

@@ -46,6 +46,7 @@ class Recorder:
         self._last_end = float("-inf")
         self.resident = Curve(limit=8_000)
         self.weights = Weights()
+        self._placed: Mapping[str, int] = {}
         self.context = Context()
 
     def console(self, events: Iterable[Seen], *, running: bool) -> bool:
@@ -55,7 +56,7 @@ class Recorder:
             self.weights.feed(seen.event)
             self._events.append(seen)
             working = working or isinstance(seen.event, LoadBegan | Loaded | Unloaded | BarMoved)
-        while not running and self._events and self._events[0].at < self._events[-1].at - EARLY:
+        while not running and len(self._events) > 1 and self._events[0].at < self._events[-1].at - EARLY:
             self._events.popleft()
         return working and not running
 
@@ -92,10 +93,12 @@ class Recorder:
                 facts.model,
                 facts.family,
                 facts.settings,
+                self._placed,
                 facts.vae_bytes,
             )
         )
         self._events.clear()
         self._progress.clear()
+        self._placed = dict(self.weights.placed)
         self._last_end = at
         return job

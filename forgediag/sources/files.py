@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import autoencoder, families, selection
+from forgediag.forge import families, selection
 from forgediag.forge.folders import model_name
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.sources.forecast import Forecast
 from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
 from forgediag.sources.stamp import reason
@@ -64,6 +65,7 @@ class FileReader:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._forecast = Forecast()
 
     def read(
         self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool, others: Sequence[Entry] = ()
@@ -93,7 +95,17 @@ class FileReader:
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
-        return Files(tuple(files.values()), unreadable, pending)
+        return Files(tuple(files.values()), unreadable, pending, self._prediction(listing, options))
+
+    def _prediction(self, listing: Listing, options: Known[Options]) -> Known[Prediction] | None:
+        """What comes of loading what is selected, where all of it was read."""
+        if isinstance(options, Gap):
+            return None
+        paths = selection.selected_paths(listing, options)
+        seen = [self._seen[path] for path in paths if path in self._seen]
+        if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
+            return None
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
@@ -188,11 +200,11 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
     head, size = _head(local, path)
     found = model_file.examine(path, head, size)
     if isinstance(found, Fault):
-        family, channels, vae, fault, dtype = "unknown", None, None, found, None
+        family, channels, fault, dtype = "unknown", None, found, None
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        vae, fault, dtype = autoencoder.find(found), None, _main_dtype(found)
+        fault, dtype = None, _main_dtype(found)
     return ModelFile(
         path=path,
         local=local,
@@ -205,7 +217,6 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        vae_prefix=None if vae is None else vae.prefix,
         dtype=dtype,
     )
 
