@@ -168,8 +168,11 @@ def _wanted(
     chosen: set[str] = set()
     if not isinstance(options, Gap):
         chosen = set(selection.selected_paths(listing, options))
-    rows: list[tuple[str, Role]] = [(checkpoint.path, "checkpoint") for checkpoint in listing.checkpoints]
-    rows += [(module.path, "module") for module in listing.modules]
+    rows: list[tuple[str, Role]] = []
+    for checkpoint in listing.checkpoints:
+        rows.append((checkpoint.path, "checkpoint"))
+    for module in listing.modules:
+        rows.append((module.path, "module"))
     listed: set[str] = set()
     for path, role in sorted(rows, key=lambda row: row[0] not in chosen):
         local = local_path(path, prefixes)

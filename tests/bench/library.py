@@ -20,8 +20,9 @@ KINDS = ("sdxl:fp16", "sd15:fp16", "flux:fp8")
 
 
 def build(folder: Path) -> None:
-    """LoRA-sized headers for most, whole checkpoints' headers for every tenth."""
-    shapes = {f"lora_unet_{i}.{part}.weight": ("F16", (16, 16)) for i in range(264) for part in ("up", "down")}
+    """Headers of SD1.5 LoRAs (192 modules of a UNet) for most, those of whole checkpoints for every tenth."""
+    parts = ("alpha", "lora_down.weight", "lora_up.weight")
+    shapes = {f"lora_unet_down_blocks_{i}_attn1_to_q.{part}": ("F16", (16, 16)) for i in range(192) for part in parts}
     big = {kind: {name: (t.dtype, t.shape) for name, t in header(kind).tensors.items()} for kind in KINDS}
     for number in range(FILES):
         path = folder / f"{number:04}.safetensors"
