@@ -176,7 +176,7 @@ def sample(path: str, *, uncached: bool = True) -> Content:
     Raises:
         OSError: the file cannot be read, or changed meanwhile.
     """
-    with Reading(path, uncached=uncached) as reading:
+    with Reading(path, uncached=uncached, samples=True) as reading:
         scan = Scan.of(path, reading)
         for offset, length in pieces(reading.size):
             piece = reading.read(offset, length)

@@ -88,8 +88,8 @@ def _entry(pickled: bytes) -> tuple[float, str] | None:
     """`{"mtime": number, "sha256": text}` from the constants of its pickle, which is never run."""
     constants: list[object] = []
     try:
-        for _, argument, _ in islice(pickletools.genops(pickled), 64):
-            if isinstance(argument, str | float) or (isinstance(argument, int) and argument > 2**20):
+        for opcode, argument, _ in islice(pickletools.genops(pickled), 64):
+            if opcode.name.endswith(("UNICODE", "FLOAT", "BININT", "BININT1", "BININT2")):
                 constants.append(argument)
     except ValueError:
         return None

@@ -14,7 +14,7 @@ from forgediag.model.identity import Identity
 from forgediag.sources.digests import AutoV1, AutoV3, Blake3, Crc32, Digest, Fingerprint, Sha256, pieces
 from forgediag.sources.reading import BLOCK, Changed, Reading
 
-__all__ = ["ALL", "BLOCK", "Changed", "Stopped", "fingerprint", "identify", "usable_cores"]
+__all__ = ["ALL", "BLOCK", "Changed", "Stopped", "blake3_alone", "fingerprint", "identify", "usable_cores"]
 
 ALL = frozenset({"sha256", "autov1", "autov3", "blake3", "crc32", "fingerprint"})
 """Every identity there is."""
@@ -93,13 +93,28 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def blake3_alone(path: str, *, gate: Gate | None = None, uncached: bool = True, cores: int | None = None) -> str:
+    """A file's BLAKE3 without its SHA-256, in a third of the time or less: enough to tell that nothing has changed.
+
+    Raises:
+        OSError: the file cannot be read; `Changed`: it is not what it was when the read began.
+        Stopped: the gate said so.
+        ImportError: the package `blake3` is not installed.
+    """
+    with Reading(path, uncached=uncached) as reading:
+        digest = Blake3()
+        _flow(reading, [digest], gate, usable_cores() if cores is None else cores)
+        reading.check()
+        return digest.hexdigest()
+
+
 def fingerprint(path: str, *, uncached: bool = True) -> str:
     """A file's fingerprint alone: 4 MiB are read of it, whatever its size.
 
     Raises:
         OSError: the file cannot be read; `Changed`: it is not what it was when the read began.
     """
-    with Reading(path, uncached=uncached) as reading:
+    with Reading(path, uncached=uncached, samples=True) as reading:
         digest = Fingerprint(reading.size)
         for offset, length in pieces(reading.size):
             piece = reading.read(offset, length)

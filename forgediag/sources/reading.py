@@ -31,8 +31,13 @@ class Reading:
     sequence, and its pages go first.
     """
 
-    def __init__(self, path: str, *, uncached: bool = True) -> None:
+    def __init__(self, path: str, *, uncached: bool = True, samples: bool = False) -> None:
         """Open the file. Never waits: a pipe or device is refused.
+
+        Args:
+            path: the file.
+            uncached: whether to leave the page cache as it was.
+            samples: whether a few small pieces are all that will be read: the kernel then reads nothing ahead.
 
         Raises:
             OSError: it cannot be opened, or is no regular file.
@@ -41,8 +46,11 @@ class Reading:
         self._file = _open(path)
         self._found = os.fstat(self._file.fileno())
         self.size = self._found.st_size
+        if samples and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         self._flags = _DONTCACHE if uncached and sys.platform == "linux" else 0
-        self._resident: Resident | None = None
+        self._resident = Resident(self._file.fileno(), self.size) if self._flags else None
+        self._end = 0
 
     def __enter__(self) -> Reading:
         return self
@@ -50,8 +58,8 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._resident is not None:
-            self._resident.leave()
+        if self._resident is not None and 0 < self._end < self.size:
+            self._resident.leave(self._end)
         self._file.close()
 
     def read(self, offset: int, length: int) -> bytes:
@@ -72,8 +80,9 @@ class Reading:
         done = 0
         while done < len(buffer) and (count := self._some(buffer[done:], offset + done)):
             done += count
-        if self._resident is not None:
+        if self._resident is not None and not self._flags:
             self._resident.passed(offset, done)
+        self._end = offset + done
         return done
 
     def check(self) -> None:
@@ -99,7 +108,6 @@ class Reading:
             if error.errno not in _UNSUPPORTED:
                 raise
         self._flags = 0
-        self._resident = Resident(self._file.fileno(), self.size)
         return self._some(buffer, offset)
 
 
