@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from forgediag.model.change import OptionChange
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
@@ -22,6 +23,8 @@ class Target:
 
     `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
     whether its files are still what they were.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
+    changed options, the newest last.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Target:
     ledger: Ledger | None = None
     jobs: tuple[Job, ...] = ()
     verification: Known[Verification] = NOT_VERIFIED
+    changes: tuple[OptionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
