@@ -92,7 +92,7 @@ def _differs(locked: Locked, seen: Seen) -> Difference | None:
         return None
     messages: dict[State, str] = {
         "corrupted": "its contents changed, though its size and its time of writing did not: "
-        + ("no program wrote it" if seen.traceless else "whatever wrote it set its time back"),
+        + ("no trace of a write" if seen.traceless else "whatever wrote it set its time back"),
         "changed": f"it has {seen.size:,} bytes, {locked.size:,} are locked"
         if seen.size != locked.size
         else "it has other contents of the same size",

@@ -45,7 +45,7 @@ def test_one_file(seen: Seen, state: str | None) -> None:
 def test_corruption_says_whether_anything_wrote() -> None:
     (silent,) = compare(lock(x=A), {"x": Seen(10, B, first=A, traceless=True)})
     (hidden,) = compare(lock(x=A), {"x": Seen(10, B, first=A)})
-    assert "no program wrote it" in silent.message
+    assert "no trace of a write" in silent.message
     assert "set its time back" in hidden.message
 
 

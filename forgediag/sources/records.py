@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -48,7 +49,8 @@ class Record:
         first = before.first or before.sha256
         if first == self.sha256:
             return self
-        unseen = before.stamp == self.stamp and (before.traceless or before.first is None)
+        traces = sys.platform != "win32"  # there the time of change is that of creation: a write may leave none
+        unseen = traces and before.stamp == self.stamp and (before.traceless or before.first is None)
         return replace(self, first=first, traceless=unseen)
 
     def settled(self, seconds: float) -> bool:

@@ -154,7 +154,7 @@ def _verdict(record: Record, expected: str) -> Verdict:
 def _why(record: Record) -> str:
     if record.first is None:
         return "it has other contents"
-    written = "no program wrote it" if record.traceless else "whatever wrote it set its time back"
+    written = "no trace of a write" if record.traceless else "whatever wrote it set its time back"
     return f"its contents changed, though its size and its time of writing did not: {written}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import time
 from pathlib import Path
@@ -75,9 +76,9 @@ def test_other_contents_behind_the_same_size_and_time_are_remembered_with_the_fi
     records = Records(None)
     records.add("/a", record(A))
     silent = records.add("/a", record(B))
-    assert (silent.first, silent.traceless) == (A, True)
+    assert (silent.first, silent.traceless) == (A, sys.platform != "win32")
     still = records.add("/a", record(C))
-    assert (still.first, still.traceless) == (A, True)
+    assert (still.first, still.traceless) == (A, sys.platform != "win32")
     healed = records.add("/a", record(A))
     assert healed.first is None
 
