@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
-from forgediag.config import Config, state_dir
+from forgediag.config import Config, TargetConfig, state_dir
 from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
 from forgediag.model import (
     MB,
@@ -28,6 +28,8 @@ from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
+from forgediag.sources.records import JOURNAL, Records
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 from forgediag.watch import GpuSource, Watch
 
@@ -70,6 +72,7 @@ class Daemon:
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
         self._hasher: Hasher | None = None
+        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
         self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
@@ -96,7 +99,7 @@ class Daemon:
             (self._busy.add if running else self._busy.discard)(target.name)
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
-        local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
+        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
         watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
         if self._history is not None:
             watch.remember = self._history.add
@@ -105,6 +108,14 @@ class Daemon:
                 watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
                 history.close()
         return watch
+
+    def _sweep(self, target: TargetConfig) -> Sweep | None:
+        if self._hasher is None or not self._config.verify_models:
+            return None
+        pace = self._config.verification
+        sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
+        self._hasher.look_after(sweep)
+        return sweep
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""

@@ -207,6 +207,7 @@ class Watch:
             files=forge if isinstance(forge, Gap) else self.local.files,
             ledger=self._ledger(forge, process),
             jobs=tuple(self.jobs),
+            verification=self.local.verification,
             changes=tuple(self.changes),
         )
 

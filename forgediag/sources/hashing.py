@@ -9,12 +9,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from forgediag.model import Gap, Known
 from forgediag.sources.files import Version
-from forgediag.sources.identity import Changed, Stopped, identify
+from forgediag.sources.identity import Changed, Gate, Stopped, identify
 from forgediag.sources.thread import step_back
 
 SCHEMA = "forgediag.hashes/1"
@@ -22,6 +23,18 @@ _REMEMBERED = 10_000
 _SKEW = 60.0
 _HASHING = Gap("the selected model files are being hashed", "starting")
 _log = logging.getLogger(__name__)
+
+
+class Chore(Protocol):
+    """Reading that can wait: done when no file is asked for."""
+
+    def due(self) -> float:
+        """Seconds until there is something to read; infinite for nothing."""
+        ...
+
+    def work(self, gate: Gate) -> None:
+        """Read one file. Raises `Stopped` when the gate says so."""
+        ...
 
 
 class Hasher:
@@ -59,6 +72,7 @@ class Hasher:
         self._pause = pause
         self._known: dict[str, tuple[Version, Known[str]]] = _load(cache)
         self._wanted: dict[str, Version] = {}
+        self._chores: list[Chore] = []
         self._lock = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -72,11 +86,21 @@ class Hasher:
             if (result is not None and not failed) or self._stop.is_set():
                 return result or _HASHING
             self._wanted[path] = version
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="forgediag-hashing", daemon=True)
-                self._thread.start()
-            self._lock.notify()
+            self._wake()
         return result or _HASHING
+
+    def look_after(self, chore: Chore) -> None:
+        """Do this too, from now on, whenever no file is asked for. Call it again when its `due` has changed."""
+        with self._lock:
+            if chore not in self._chores:
+                self._chores.append(chore)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name="forgediag-hashing", daemon=True)
+            self._thread.start()
+        self._lock.notify()
 
     def close(self) -> None:
         """Stop at the next block and wait for that."""
@@ -89,6 +113,10 @@ class Hasher:
     def _run(self) -> None:
         step_back()
         while (item := self._next()) is not None:
+            if not isinstance(item, tuple):
+                with suppress(Stopped):
+                    item.work(self._chore_gate)
+                continue
             path, version = item
             result = self._hash(path, version)
             if result is None:
@@ -102,15 +130,23 @@ class Hasher:
             if not isinstance(result, Gap):
                 self._save()
 
-    def _next(self) -> tuple[str, Version] | None:
+    def _next(self) -> tuple[str, Version] | Chore | None:
         with self._lock:
             while not self._stop.is_set():
                 waits = {path: _settles(path, self._settle) for path in self._wanted}
                 path = min(waits, key=lambda path: waits[path], default=None)
                 if path is not None and waits[path] <= 0:
                     return path, self._wanted[path]
-                self._lock.wait(None if path is None else waits[path])
+                if path is None and (chore := min(self._chores, key=_due, default=None)) is not None:
+                    if (seconds := _due(chore)) <= 0:
+                        return chore
+                    self._lock.wait(min(seconds, 60.0))
+                else:
+                    self._lock.wait(None if path is None else waits[path])
             return None
+
+    def _chore_gate(self, done: int) -> bool:
+        return self._gate(done) and not self._wanted
 
     def _hash(self, path: str, version: Version) -> Known[str] | None:
         """The hash, or why not; None when told to stop."""
@@ -147,6 +183,10 @@ class Hasher:
         except OSError as error:
             _log.warning("hashes are not remembered: %s cannot be written: %s", self._cache, error.strerror or error)
             self._cache = None
+
+
+def _due(chore: Chore) -> float:
+    return chore.due()
 
 
 def _version(path: str) -> Version:
