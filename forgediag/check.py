@@ -27,11 +27,12 @@ from forgediag.model import (
     Tally,
     Target,
     TorchMemory,
+    Verification,
 )
 
 _OF_FORGE = (Options, TorchMemory, Progress, Listing, Flags, Sysinfo)
 
-FACTS = (Target, Tally, *_OF_FORGE, Process, Install, Files, Gpu, Nvml, Host)
+FACTS = (Target, Tally, *_OF_FORGE, Process, Install, Files, Verification, Gpu, Nvml, Host)
 """The types a check may ask for. `Target` and `Tally` are always known; the others can be gaps."""
 
 
@@ -136,6 +137,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
         Process: target.process,
         Install: target.install,
         Files: target.files,
+        Verification: target.verification,
         Gpu: target.gpu,
         Nvml: snapshot.nvml,
         Host: snapshot.host,

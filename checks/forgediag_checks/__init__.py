@@ -15,6 +15,7 @@ from forgediag_checks.packages import bitsandbytes, python_packages, python_vers
 from forgediag_checks.renamed import model_file_renamed
 from forgediag_checks.service import forge_reachable, secrets_exposed
 from forgediag_checks.state import forge_stuck, job_hangs, model_in_effect
+from forgediag_checks.unchanged import model_file_listed, model_file_unchanged
 from forgediag_checks.versions import torch_driver_gpu
 
 CHECKS: tuple[Check, ...] = (
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     selected_model_missing,
     model_file_whole,
     model_file_genuine,
+    model_file_unchanged,
     forge_knows_model,
     bitsandbytes,
     model_will_load,
@@ -39,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     options_reset_by_page,
     model_in_effect,
     model_file_renamed,
+    model_file_listed,
     gpu_other_processes,
     job_memory_growth,
     job_steps_slower,

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 
 from forgediag.check import Problem, check
 from forgediag.forge.selection import base_name
-from forgediag.model import Files, Renamed, Severity
+from forgediag.model import Files, ModelFile, Severity
 from forgediag_checks.sizes import gib
+
+ENDING = ".corrupted"
+
+
+def put_aside(file: ModelFile) -> bool:
+    """Whether Forge renamed this file though nothing is wrong with its header."""
+    return file.path.endswith(ENDING) and file.fault is None
 
 
 @check(
@@ -21,20 +28,22 @@ from forgediag_checks.sizes import gib
     fix=("Compare its SHA-256 with the published one, then take the ending .corrupted off, or delete the file.",),
 )
 def model_file_renamed(files: Files) -> Iterator[Problem]:
-    """Files beside the listed ones. Whole by header and length is no proof of good contents, and said so."""
-    for item in files.renamed:
-        if not item.replaced and item.whole is not False:
-            yield _aside(item)
+    """Whole by header and length, without another file of that name. That is no proof of good contents, and said so."""
+    there = {file.path for file in files.files}
+    for file in files.files:
+        if put_aside(file) and file.path.removesuffix(ENDING) not in there:
+            yield _aside(file)
 
 
-def _aside(item: Renamed) -> Problem:
-    name = base_name(item.path)
-    real = name.removesuffix(".corrupted")
-    sure = "its header and length are right, so it is probably whole" if item.whole else "it may be whole"
+def _aside(file: ModelFile) -> Problem:
+    name = base_name(file.path)
+    real = name.removesuffix(ENDING)
+    known = file.format != "pickle"
+    sure = "its header and length are right, so it is probably whole" if known else "it may be whole"
     return Problem(
         name,
-        f"Forge put {real} aside as {name} ({gib(item.size)}): {sure}, and the load failed for want of memory",
-        {"whole": item.whole, "bytes": item.size},
+        f"Forge put {real} aside as {name} ({gib(file.size)}): {sure}, and the load failed for want of memory",
+        {"header_whole": known or None, "bytes": file.size},
         fix=(
             "First make room: enlarge the page file or swap, or close programs; else it happens again.",
             f"With Forge idle rename {name} to {real}, then POST /sdapi/v1/refresh-checkpoints.",

@@ -1,7 +1,7 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
 from forgediag.model.change import Cause, OptionChange, VerdictChange
-from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Renamed, Role, Tensor
+from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
     CudaMemory,
@@ -33,6 +33,7 @@ from forgediag.model.machine import (
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
@@ -47,9 +48,11 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
     "Cause",
@@ -102,7 +105,6 @@ __all__ = [
     "Prediction",
     "Process",
     "Progress",
-    "Renamed",
     "Report",
     "Role",
     "Setting",
@@ -114,6 +116,9 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
     "VerdictChange",
+    "Verification",
     "Way",
 ]

@@ -42,7 +42,8 @@ class Header:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Role = Literal["checkpoint", "module"]
+Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]
+"""What Forge takes a file for, by the folder it lies in; "other" in a folder Forge does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
-    `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes".
+    `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes". `dtype` is the
+    type most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
     """
 
     path: str
@@ -65,19 +67,8 @@ class ModelFile:
     component_bytes: Mapping[str, int]
     sha256: Known[str]
     traits: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """A file that Forge put aside as NAME.corrupted. `whole`: its header and length are right, None if not looked at.
-
-    `replaced`: a file of the right name lies there again.
-    """
-
-    path: str
-    size: int
-    whole: bool | None
-    replaced: bool
+    dtype: str | None = None
+    unlisted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +76,13 @@ class Files:
     """The files behind Forge's listing that can be read here.
 
     `unreadable` says why for each other path; `pending` files were not looked at yet. `prediction` is what comes of
-    loading the selected ones, None where not all of them could be read. `renamed` are files that Forge put aside as
-    NAME.corrupted in the folders of the listed ones.
+    loading the selected ones, None where not all of them could be read.
     """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: int = 0
     prediction: Known[Prediction] | None = None
-    renamed: tuple[Renamed, ...] = ()
 
     @property
     def selected(self) -> tuple[ModelFile, ...]:

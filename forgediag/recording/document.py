@@ -75,13 +75,9 @@ def job_from(document: Mapping[str, Any]) -> Job:
     Raises:
         KeyError, TypeError: it has not even what every job has.
     """
-    known = {name: value for name, value in document.items() if name in Job.__slots__}
+    known: dict[str, Any] = {name: value for name, value in document.items() if name in Job.__slots__}
     phases = ({name: value for name, value in item.items() if name in Phase.__slots__} for item in known["phases"])
-    return Job(
-        **{
-            **known,
-            "phases": tuple(Phase(**item) for item in phases),
-            "settings": tuple((key, value) for key, value in known["settings"]),
-            "step_seconds": tuple(known["step_seconds"]),
-        }
-    )
+    known["phases"] = tuple(Phase(**item) for item in phases)
+    known["settings"] = tuple((key, value) for key, value in known["settings"])
+    known["step_seconds"] = tuple(known["step_seconds"])
+    return Job(**known)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from forgediag.config import TargetConfig
-from forgediag.model import Files, Flags, Forge, Gap, Install, Known, Process
+from forgediag.model import NOT_VERIFIED, Files, Flags, Forge, Gap, Install, Known, Process, Verification
 from forgediag.sources.files import FileReader, Hashes
 from forgediag.sources.host import ProcessFinder, is_local
 from forgediag.sources.install import read_install, saved_at
+from forgediag.sources.inventory import Inventory, walk
 from forgediag.sources.meter import Meter
+from forgediag.sources.shelves import forge_folders
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 
 NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
@@ -24,6 +27,7 @@ class LocalFacts:
         self,
         target: TargetConfig,
         hashes: Hashes | None,
+        sweep: Sweep | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -33,6 +37,7 @@ class LocalFacts:
         Args:
             target: which Forge.
             hashes: where SHA-256s come from; None when they are not wanted.
+            sweep: verifies its files in the background; None when that is not wanted.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
@@ -45,6 +50,8 @@ class LocalFacts:
         self.meter = Meter(f"files:{target.name}")
         self.files: Known[Files] = NOT_READ
         self.install: Known[Install] = NOT_READ
+        self.verification: Known[Verification] = NOT_VERIFIED
+        self._sweep = sweep
         self._url = ""
 
     def process(self) -> Known[Process]:
@@ -67,8 +74,21 @@ class LocalFacts:
             self.install = replace(self.install, saved=saved_at(self.install.directory, _settings_file(forge)))
         if isinstance(forge, Forge):
             elsewhere = not is_local(self._url) or isinstance(process, Gap)
-            self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere)
+            inventory = self._inventory(forge, process)
+            self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere, others=inventory.entries)
+            self._verify(inventory)
             self.meter.record(self.files, self._clock() - started, self._wall())
+
+    def _inventory(self, forge: Known[Forge], process: Known[Process]) -> Inventory:
+        """Everything in Forge's folders; nothing where its directory is not known."""
+        if isinstance(self.install, Gap):
+            return Inventory(())
+        return walk(forge_folders(self.install.directory, forge, process, self._target.paths))
+
+    def _verify(self, inventory: Inventory) -> None:
+        if self._sweep is not None and not isinstance(self.install, Gap):
+            self._sweep.see([entry for entry in inventory.entries if entry.whole])
+            self.verification = self._sweep.verification()
 
     def _read_install(self, process: Known[Process]) -> Known[Install]:
         """Once for each start of Forge: an update needs a restart to take effect."""

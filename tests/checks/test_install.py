@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from forgediag.check import Problem
-from forgediag.model import MB, Files, Flags, Gap, Install, Renamed, Severity, Tally, Target
-from forgediag.testing.facts import CHECKPOINT, FILES, FORGE, INSTALL, PROCESS, TARGET, model_file, options, problems
+from forgediag.model import MB, Fault, Files, Flags, Gap, Install, ModelFile, Severity, Tally, Target
+from forgediag.testing.facts import FORGE, INSTALL, PROCESS, TARGET, model_file, options, problems
 from forgediag_checks.effective import inference_memory_effective, options_reset_by_page
 from forgediag_checks.features import forge_knows_model
 from forgediag_checks.packages import bitsandbytes, python_packages, python_version
 from forgediag_checks.renamed import model_file_renamed
+from forgediag_checks.unchanged import model_file_listed
 
 GOOD = replace(
     INSTALL,
@@ -166,17 +167,22 @@ def test_options_that_the_web_page_reset_are_told() -> None:
     assert problems(options_reset_by_page, Tally()) == []
 
 
+def aside(path: str, **more: Any) -> ModelFile:
+    return replace(model_file(path=path), selected=False, unlisted="Forge renamed it", **more)
+
+
 def test_a_good_file_that_was_put_aside_comes_back_safely() -> None:
-    whole = Renamed(CHECKPOINT + ".corrupted", 6 << 30, whole=True, replaced=False)
-    unknown = replace(whole, whole=None)
-    first, second = problems(model_file_renamed, replace(FILES, renamed=(whole, unknown)))
+    files = Files((aside("/m/x.safetensors.corrupted"), aside("/m/y.ckpt.corrupted", format="pickle")))
+    first, second = problems(model_file_renamed, files)
     assert "its header and length are right" in first.message
     assert "it may be whole" in second.message
     assert first.fix is not None
     assert "First make room" in first.fix[0]
+    assert problems(model_file_listed, files) == []
 
 
 def test_a_broken_file_or_one_that_was_replaced_may_stay_aside() -> None:
-    broken = Renamed("/m/x.safetensors.corrupted", 10, whole=False, replaced=False)
-    back = Renamed("/m/y.safetensors.corrupted", 10, whole=True, replaced=True)
-    assert problems(model_file_renamed, replace(FILES, renamed=(broken, back))) == []
+    broken = aside("/m/x.safetensors.corrupted", fault=Fault("cut", "is cut", ()))
+    back = (aside("/m/y.safetensors.corrupted"), model_file(path="/m/y.safetensors"))
+    assert problems(model_file_renamed, Files((broken, *back))) == []
+    assert len(problems(model_file_listed, Files((broken, *back)))) == 1

@@ -1,4 +1,4 @@
-"""Files that Forge put aside, and what the install's environment tells."""
+"""What the environment that Forge runs in tells."""
 
 from __future__ import annotations
 
@@ -7,37 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from forgediag.model import Checkpoint, Install, Listing, Options
-from forgediag.sources.files import FileReader
+from forgediag.model import Install
 from forgediag.sources.install import read_install, saved_at
-from forgediag.testing.files import vae_shapes, write_safetensors
 from forgediag.testing.models import write_install
-
-
-def listed(folder: Path) -> Listing:
-    return Listing((Checkpoint("x.safetensors", "x", str(folder / "x.safetensors")),), ())
-
-
-def test_files_put_aside_are_found_and_read_as_their_real_name_says(tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "x.safetensors", vae_shapes())
-    write_safetensors(tmp_path / "good.safetensors.corrupted", vae_shapes())
-    write_safetensors(tmp_path / "x.safetensors.corrupted", vae_shapes())
-    (tmp_path / "bad.safetensors.corrupted").write_bytes(b"<html>" * 100)
-    (tmp_path / "old.ckpt.corrupted").write_bytes(b"\x80\x02" + b"x" * 100)
-    (tmp_path / "folder.corrupted").mkdir()
-    found = FileReader({}, None).read(listed(tmp_path), Options({}), elsewhere=False)
-    assert not hasattr(found, "reason")
-    by_name = {Path(item.path).name: item for item in found.renamed}  # type: ignore[union-attr] - asked before
-    assert by_name["good.safetensors.corrupted"].whole is True
-    assert by_name["x.safetensors.corrupted"].replaced is True
-    assert by_name["bad.safetensors.corrupted"].whole is False
-    assert by_name["old.ckpt.corrupted"].whole is None
-    assert by_name["folder.corrupted"].whole is None
-
-
-def test_a_folder_that_has_gone_holds_nothing_put_aside(tmp_path: Path) -> None:
-    found = FileReader({}, None).read(listed(tmp_path / "gone"), Options({}), elsewhere=False)
-    assert getattr(found, "renamed", ()) == ()
 
 
 def test_the_environment_tells_python_torch_and_what_was_built_for_it(tmp_path: Path) -> None:
