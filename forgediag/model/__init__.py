@@ -43,11 +43,13 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
 
 __all__ = [
     "MB",
     "Advice",
     "Basis",
+    "Call",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
@@ -91,6 +93,7 @@ __all__ = [
     "Progress",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",

@@ -1,0 +1,123 @@
+"""Files as torch.save wrote them before 1.6: five pickles behind each other, then the data of the storages."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from forgediag.formats.impostor import AGAIN
+from forgediag.formats.pickle import limits
+from forgediag.formats.pickle.allowed import SIZES
+from forgediag.formats.pickle.machine import Findings, Machine
+from forgediag.formats.pickle.reading import Reading, State, Worked, broken, state_of, work
+from forgediag.formats.pickle.zipped import inside
+from forgediag.formats.window import Window
+from forgediag.model import Fault, Header, Safety
+
+MAGIC = 0x1950A86A20F9469CFC6C
+"""What the first pickle of such a file holds (torch/serialization.py)."""
+PROTOCOL = 1001
+
+_FIRST = 1024 * 1024
+_TAR = 512
+
+
+def read_legacy(window: Window) -> Reading:
+    """A file that does not begin as a zip does: torch takes it for a tar of before 0.4, then for pickles."""
+    head = window.read(0, _TAR)
+    if len(head) == _TAR and not any(head):
+        says = "KeyError: \"filename 'storages' not found\""
+        return Reading(Fault("zeros", "the file begins with zeros", AGAIN, says, 0), Safety(unread="it is no pickle"))
+    if _is_tar(head):
+        return _tar(window)
+    size = _FIRST
+    while True:
+        reading, short = _streams(window, min(size, window.size))
+        if not short or size >= min(window.size, limits.PICKLE):
+            return reading
+        size = min(size * 8, limits.PICKLE)
+
+
+def _is_tar(head: bytes) -> bool:
+    try:
+        said = int(head[148:156].strip(b" \0") or b"-1", 8)
+    except ValueError:
+        return False
+    return len(head) == _TAR and said == sum(head[:148]) + sum(head[156:]) + 8 * 0x20
+
+
+def _tar(window: Window) -> Reading:
+    """Torch's oldest format: every member is unpickled. No model file of Forge's time is one."""
+    findings = Findings()
+    data = window.read(0, min(window.size, limits.PICKLE))
+    at = 0
+    while at + _TAR < len(data) and _is_tar(data[at : at + _TAR]):
+        name = data[at : at + 100].rstrip(b"\0").decode("utf-8", "replace")
+        length = int(data[at + 124 : at + 136].strip(b" \0") or b"0", 8)
+        machine = Machine(data[at + _TAR : at + _TAR + length], findings, member=name)
+        for _ in range(limits.DIMENSIONS):
+            if work(machine).value is None:
+                break
+        at += _TAR + -(-length // _TAR) * _TAR
+    trick = "it is a tar archive as torch 0.3 wrote them: torch unpickles every member"
+    return Reading(Header("pickle", {}), Safety(tuple(findings.calls), (trick,), "its tensors are not read here"))
+
+
+def _streams(window: Window, size: int) -> tuple[Reading, bool]:
+    """The five pickles in the first `size` bytes, and whether more bytes could tell more."""
+    data = window.read(0, size)
+    findings = Findings()
+    machine = Machine(data, findings, persistent=False)
+    values: list[object] = []
+    for index in range(5):
+        machine.persistent = index == 3
+        worked = work(machine)
+        if worked.stopped is not None or worked.exceeded is not None:
+            short = worked.stopped is not None and worked.stopped.short and size < window.size
+            return _stopped(worked, findings, size < window.size), short
+        values.append(worked.value)
+        if (fault := _wrong(index, worked.value)) is not None:
+            return Reading(fault, Safety(tuple(findings.calls))), False
+    state = state_of(values[3])
+    fault = _data(window, state, values[4], machine.at)
+    return Reading(fault or Header("pickle", state.tensors(), state.metadata), Safety(tuple(findings.calls))), False
+
+
+def _stopped(worked: Worked, findings: Findings, more: bool) -> Reading:  # noqa: FBT001
+    if worked.stopped is None or (worked.stopped.short and more):
+        reason = worked.exceeded or f"its pickles are longer than the {limits.PICKLE:,} bytes that are read here"
+        return Reading(Header("pickle", {}), Safety(tuple(findings.calls), unread=reason))
+    return Reading(broken(worked.stopped, ""), Safety(tuple(findings.calls), unread=worked.stopped.says))
+
+
+def _wrong(index: int, value: object) -> Fault | None:
+    message, says = "", ""
+    if index == 0 and value != MAGIC if isinstance(value, int) else index == 0:
+        message, says = "a Python pickle that torch.save did not write", "Invalid magic number; corrupt file?"
+    elif index == 1 and (not isinstance(value, int) or value != PROTOCOL):
+        shown = value if isinstance(value, (int, str)) else "?"
+        message, says = "torch.save's in a version that does not exist", f"Invalid protocol version: {shown}"
+    if not message:
+        return None
+    return Fault("pickle-not-torch", f"the file is {message}", AGAIN, f"RuntimeError: {says}", 0)
+
+
+def _data(window: Window, state: State, keys: object, at: int) -> Fault | None:
+    """The first storage whose data is cut or of another size."""
+    uses = {storage.key: (name, storage) for name, _, storage in state.storages()}
+    for name, array, storage in state.storages():
+        if (fault := inside(name, array, storage)) is not None:
+            return fault
+    for key in cast("list[object]", keys) if isinstance(keys, list) else ():
+        use = uses.get(key) if isinstance(key, str) else None
+        if use is None:
+            return None
+        name, storage = use
+        head = window.read(at, 8)
+        size = storage.numel * SIZES[storage.dtype]
+        missing = 8 - len(head) or at + 8 + size - window.size
+        if missing > 0:
+            message = f"the file is cut: the data of tensor {name!r} lacks {missing:,} of {size:,} bytes"
+            says = f"RuntimeError: unexpected EOF, expected {missing} more bytes. The file might be corrupted."
+            return Fault("pickle-cut", message, AGAIN, says, window.size)
+        at += 8 + size
+    return None

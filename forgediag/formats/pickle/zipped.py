@@ -1,0 +1,194 @@
+"""Zip archives as torch.save writes them since 1.6: `NAME/data.pkl`, `NAME/data/0` and so on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from forgediag.formats.impostor import AGAIN
+from forgediag.formats.pickle import archive, limits
+from forgediag.formats.pickle.allowed import SIZES
+from forgediag.formats.pickle.archive import NotRead, Record
+from forgediag.formats.pickle.machine import Findings, Machine
+from forgediag.formats.pickle.reading import Reading, State, Worked, broken, state_of, work
+from forgediag.formats.pickle.values import Array, Storage
+from forgediag.formats.window import Window
+from forgediag.model import Fault, Header, Safety
+
+_READER = "RuntimeError: PytorchStreamReader failed"
+
+
+def read_zip(window: Window) -> Reading:
+    """A file that begins with a zip's local header.
+
+    What torch says was observed with torch 2.13; it goes on with ". This is an internal miniz error. …" there, which
+    2.3.1 does not print.
+    """
+    try:
+        records = archive.directory(window)
+    except NotRead as error:
+        says = f"{_READER} reading zip archive: {error}"
+        return Reading(_unreadable(window, str(error), says), Safety(unread="its zip directory cannot be read"))
+    pickles = [record for record in records if record.name.lower().endswith(".pkl")]
+    tricks = _tricks(window, records, pickles)
+    fault, root = _layout(records)
+    findings = Findings()
+    main: Worked | None = None
+    unread: list[str] = []
+    for record in pickles:
+        worked = _pickle(window, record, findings)
+        reason = worked.exceeded or (worked.stopped.says if worked.stopped else None)
+        if reason is not None:
+            unread.append(f"{record.name}: {reason}")
+        if main is None and record.name.lower() == f"{root}/data.pkl".lower():
+            main = worked
+    state = state_of(main.value if main else None)
+    safety = Safety(tuple(findings.calls), tuple(tricks), "; ".join(unread[:3]) or None)
+    if fault is None and main is not None:
+        fault = broken(main.stopped, f"{root}/data.pkl") if main.stopped else _data(records, root, state)
+    names = {name: f"{root}/data/{storage.key}" for name, _, storage in state.storages()}
+    return Reading(fault or Header("pickle", state.tensors(), state.metadata), safety, names)
+
+
+def _unreadable(window: Window, reason: str, says: str) -> Fault:
+    if reason.startswith(("failed finding", "not a")):
+        message = f"the file is cut: the directory that every zip archive ends with is missing ({window.size:,} bytes)"
+        return Fault("pickle-cut", message, AGAIN, says, window.size)
+    return Fault("zip-directory", f"the zip archive is damaged: {reason}", AGAIN, says)
+
+
+def _layout(records: tuple[Record, ...]) -> tuple[Fault | None, str]:
+    """What torch misses in an archive, in the order it looks, and the folder all of it is in."""
+    first = records[0].name if records else ""
+    root = first.partition("/")[0]
+    names = {record.name.lower() for record in records}
+    if not records:
+        return _not_torch("is empty", "UnpicklingError: A load persistent id instruction was encountered,"), root
+    if "/" not in first:
+        says = f"RuntimeError: file in archive is not in a subdirectory: {first}"
+        return _not_torch(f"holds {first}, which torch.save did not write", says), root
+    if not names & {f"{root}/version".lower(), f"{root}/.data/version".lower()}:
+        return _not_torch("has no version record", 'RuntimeError: Expected hasRecord("version") to be true'), root
+    for record in records:
+        if not record.name.startswith(f"{root}/"):
+            says = f"RuntimeError: file in archive is not in a subdirectory {root}/: {record.name}"
+            return _not_torch(f"holds {record.name} outside of {root}/", says), root
+    if f"{root}/data.pkl".lower() not in names:
+        says = f"{_READER} locating file data.pkl: file not found"
+        return _not_torch("has no data.pkl", says), root
+    return None, root
+
+
+def _not_torch(what: str, says: str) -> Fault:
+    return Fault(
+        "zip-not-torch",
+        f"the file is a zip archive that torch did not write: it {what}",
+        ("If a model is inside, unpack the archive and put the model file itself here.", *AGAIN),
+        says,
+    )
+
+
+def _pickle(window: Window, record: Record, findings: Findings) -> Worked:
+    if record.size > limits.PICKLE:
+        return Worked(exceeded=f"it claims {record.size:,} bytes, more than is read here")
+    try:
+        data = archive.content(window, record)
+    except NotRead as error:
+        return Worked(exceeded=str(error))
+    return work(Machine(data, findings, member=record.name))
+
+
+def _tricks(window: Window, records: tuple[Record, ...], pickles: list[Record]) -> list[str]:
+    """What hides a pickle from a scanner but not from torch."""
+    found = [
+        f"{count} records are named {name}: torch reads one, Python's zipfile another"
+        for name, count in Counter(record.name.lower() for record in records).items()
+        if count > 1
+    ]
+    if any(record.name.endswith("/constants.pkl") for record in records):
+        found.append("it is a TorchScript archive, whose code runs when it is loaded")
+    for record in pickles:
+        local = archive.local_name(window, record)
+        if local is None:
+            continue
+        name, flags = local
+        if name != record.name:
+            found.append(f"{record.name} calls itself {name} in front of its data")
+        if (flags | record.flags) & archive.ENCRYPTED:
+            found.append(f"{record.name} is marked as encrypted")
+    return found[: limits.CALLS]
+
+
+def _data(records: tuple[Record, ...], root: str, state: State) -> Fault | None:
+    """The first tensor whose data is missing or of another size than it needs."""
+    held = {record.name.lower(): record for record in reversed(records)}
+    for name, array, storage in state.storages():
+        record = held.get(f"{root}/data/{storage.key}".lower())
+        place = f"data/{storage.key}"
+        if record is None:
+            message = f"the data of tensor {name!r} ({place}) is not in the archive"
+            return Fault("record-missing", message, AGAIN, f"{_READER} locating file {place}: file not found")
+        if (fault := _fits(name, storage, record)) or (fault := inside(name, array, storage)):
+            return fault
+    return None
+
+
+def _fits(name: str, storage: Storage, record: Record) -> Fault | None:
+    want = storage.numel * SIZES[storage.dtype]
+    if record.size == want:
+        return None
+    message = f"the data of tensor {name!r} has {record.size:,} bytes, {want:,} are needed"
+    says = (
+        f"RuntimeError: record size ({record.size} bytes) does not match expected size ({want} bytes = {want} elements"
+        " * 1 bytes/element) for dtype Byte"
+    )
+    return Fault("record-size", message, AGAIN, says, record.start)
+
+
+def inside(name: str, array: Array, storage: Storage) -> Fault | None:
+    """A tensor that reaches beyond the end of its storage."""
+    if 0 in array.shape or len(array.shape) != len(array.stride):
+        return None
+    reach = array.offset + sum((size - 1) * step for size, step in zip(array.shape, array.stride, strict=True)) + 1
+    item, have = SIZES[array.dtype], storage.numel * SIZES[storage.dtype]
+    if array.offset >= 0 and reach * item <= have:
+        return None
+    says = (
+        f"RuntimeError: setStorage: sizes {list(array.shape)}, strides {list(array.stride)}, storage offset"
+        f" {array.offset}, and itemsize {item} requiring a storage size of {reach * item} are out of bounds for storage"
+        f" of size {have}"
+    )
+    return Fault("tensor-bounds", f"tensor {name!r} reaches beyond the end of its data", AGAIN, says)
+
+
+def bad_records(window: Window) -> tuple[Fault, ...]:
+    """The records of a torch archive whose contents do not match their CRC-32, which torch itself never checks.
+
+    Reads the whole file, `limits.CHUNK` bytes at a time. A file that is no readable zip archive has none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if window.read(0, 4) != b"PK\x03\x04":
+        return ()
+    try:
+        records = archive.directory(window)
+    except NotRead:
+        return ()
+    owners = {place: name for name, place in read_zip(window).records.items()}
+    return tuple(fault for record in records if (fault := _damaged(window, record, owners.get(record.name))))
+
+
+def _damaged(window: Window, record: Record, tensor: str | None) -> Fault | None:
+    whose = f" (tensor {tensor!r})" if tensor else ""
+    try:
+        found = archive.checksum(window, record)
+    except NotRead as error:
+        message = f"record {record.name}{whose} cannot be read: {error}"
+        return Fault("record-unreadable", message, AGAIN, offset=record.start)
+    if found == record.crc:
+        return None
+    message = (
+        f"the contents of record {record.name}{whose} have changed: CRC-32 {found:08x}, {record.crc:08x} was written."
+        " torch does not check it and loads the damage"
+    )
+    return Fault("record-crc", message, AGAIN, offset=record.start)
