@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -11,14 +12,9 @@ from typing import Protocol
 
 from forgediag.forge import autoencoder, families, selection
 from forgediag.formats import model_file
-from forgediag.formats.impostor import SNIFF
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
 from forgediag.sources.paths import local_path
-
-HEADER_LIMIT = 4 * 1024 * 1024
-"""The longest header read here, in bytes; those of published models are under 1 MB.
-
-A hostile one of this length was measured to cost 150 MB for a moment."""
+from forgediag.sources.window import opened
 
 NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
 NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
@@ -133,10 +129,6 @@ class FileReader:
         return file
 
 
-class _TooLong(OSError):  # noqa: N818 - a reason on its way to `unreadable`
-    pass
-
-
 def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Role, bool]]:
     """Every listed path with its role, the selected ones first."""
     chosen: set[str] = set()
@@ -157,12 +149,13 @@ def read_header(local: str) -> Header | Fault:
     Raises:
         OSError: the file cannot be read.
     """
-    return model_file.examine(local, *_head(local))
+    with opened(local) as window:
+        return model_file.examine(local, window)
 
 
 def _examine(path: str, local: str, role: Role) -> ModelFile:
-    head, size = _head(local)
-    found = model_file.examine(local, head, size)
+    with opened(local) as window:
+        found, size = model_file.examine(local, window), window.size
     if isinstance(found, Fault):
         family, channels, vae, fault = "unknown", None, None, found
         parts: Mapping[str, int] = {}
@@ -185,23 +178,11 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
     )
 
 
-def _head(local: str) -> tuple[bytes, int]:
-    """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
-    handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("is not a regular file")
-        first = file.read(SNIFF)
-        need = model_file.needed(local, first, found.st_size)
-        if need > HEADER_LIMIT:
-            raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
-        return first + file.read(max(0, need - len(first))), found.st_size
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "is a link that leads back to itself"
     if isinstance(error, PermissionError):
         return "may not be read by the user forgediag runs as"
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from forgediag.formats.safetensors import SIZES
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """Dtype and shape of each tensor by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A window of `size` bytes that begins with `head` and is zero from there on."""
+
+    head: bytes
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A piece of it."""
+        length = max(0, min(length, self.size - offset))
+        piece = self.head[offset : offset + length]
+        return piece + bytes(length - len(piece))
 
 
 def safetensors_header(tensors: Shapes, metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:

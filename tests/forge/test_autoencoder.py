@@ -7,11 +7,11 @@ import pytest
 from forgediag.forge.autoencoder import Fate, Vae, fate, find, latent_channels, size_mismatch
 from forgediag.formats.safetensors import read
 from forgediag.model import Header, Tensor
-from forgediag.testing.files import safetensors_header, vae_shapes
+from forgediag.testing.files import Sparse, safetensors_header, vae_shapes
 
 
 def header(channels: int, prefix: str = "") -> Header:
-    found = read(*safetensors_header(vae_shapes(channels, prefix)))
+    found = read(Sparse(*safetensors_header(vae_shapes(channels, prefix))))
     assert isinstance(found, Header)
     return found
 
