@@ -8,6 +8,7 @@ from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 from forgediag_checks.options import options_readable, selected_model_missing
+from forgediag_checks.safety import model_file_safe
 from forgediag_checks.service import forge_reachable, secrets_exposed
 from forgediag_checks.versions import torch_driver_gpu
 
@@ -17,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     selected_model_missing,
     model_file_whole,
     model_file_genuine,
+    model_file_safe,
     vae_latent_channels,
     inference_memory_range,
     gpu_other_processes,

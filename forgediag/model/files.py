@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forgediag.model.known import Known
+from forgediag.model.safety import Safety
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
+    `safety` is what loading it would run, None for formats in which nothing can.
     `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
     """
 
@@ -64,6 +66,7 @@ class ModelFile:
     component_bytes: Mapping[str, int]
     sha256: Known[str]
     vae_prefix: str | None = None
+    safety: Safety | None = None
 
 
 @dataclass(frozen=True, slots=True)

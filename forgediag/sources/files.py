@@ -155,7 +155,7 @@ def read_header(local: str) -> Header | Fault:
 
 def _examine(path: str, local: str, role: Role) -> ModelFile:
     with opened(local) as window:
-        found, size = model_file.examine(local, window), window.size
+        (found, safety), size = model_file.judge(local, window), window.size
     if isinstance(found, Fault):
         family, channels, vae, fault = "unknown", None, None, found
         parts: Mapping[str, int] = {}
@@ -175,6 +175,7 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
         vae_prefix=None if vae is None else vae.prefix,
+        safety=safety,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from forgediag.formats.impostor import AGAIN
+from forgediag.formats.faults import fault
 from forgediag.formats.pickle import limits
 from forgediag.formats.pickle.allowed import SIZES
 from forgediag.formats.pickle.machine import Findings, Machine
@@ -26,15 +26,23 @@ def read_legacy(window: Window) -> Reading:
     head = window.read(0, _TAR)
     if len(head) == _TAR and not any(head):
         says = "KeyError: \"filename 'storages' not found\""
-        return Reading(Fault("zeros", "the file begins with zeros", AGAIN, says, 0), Safety(unread="it is no pickle"))
+        return Reading(
+            fault("zeros", "the file begins with zeros", says=says, offset=0), Safety(unread="it is no pickle")
+        )
     if _is_tar(head):
         return _tar(window)
-    size = _FIRST
+    data, size = b"", _FIRST
     while True:
-        reading, short = _streams(window, min(size, window.size))
-        if not short or size >= min(window.size, limits.PICKLE):
+        size = min(size, window.size, limits.PICKLE)
+        while len(data) < size:
+            piece = window.read(len(data), min(limits.CHUNK, size - len(data)))
+            if not piece:
+                break
+            data += piece
+        reading, short = _streams(window, data)
+        if not short or size in {window.size, limits.PICKLE}:
             return reading
-        size = min(size * 8, limits.PICKLE)
+        size *= 8
 
 
 def _is_tar(head: bytes) -> bool:
@@ -48,7 +56,7 @@ def _is_tar(head: bytes) -> bool:
 def _tar(window: Window) -> Reading:
     """Torch's oldest format: every member is unpickled. No model file of Forge's time is one."""
     findings = Findings()
-    data = window.read(0, min(window.size, limits.PICKLE))
+    data = window.read(0, min(window.size, limits.DIRECTORY))
     at = 0
     while at + _TAR < len(data) and _is_tar(data[at : at + _TAR]):
         name = data[at : at + 100].rstrip(b"\0").decode("utf-8", "replace")
@@ -62,9 +70,9 @@ def _tar(window: Window) -> Reading:
     return Reading(Header("pickle", {}), Safety(tuple(findings.calls), (trick,), "its tensors are not read here"))
 
 
-def _streams(window: Window, size: int) -> tuple[Reading, bool]:
-    """The five pickles in the first `size` bytes, and whether more bytes could tell more."""
-    data = window.read(0, size)
+def _streams(window: Window, data: bytes) -> tuple[Reading, bool]:
+    """The five pickles in the first bytes of the file, and whether more bytes could tell more."""
+    size = len(data)
     findings = Findings()
     machine = Machine(data, findings, persistent=False)
     values: list[object] = []
@@ -73,40 +81,45 @@ def _streams(window: Window, size: int) -> tuple[Reading, bool]:
         worked = work(machine)
         if worked.stopped is not None or worked.exceeded is not None:
             short = worked.stopped is not None and worked.stopped.short and size < window.size
-            return _stopped(worked, findings, size < window.size), short
+            return _stopped(worked, findings, more=size < window.size, first=index == 0), short
         values.append(worked.value)
-        if (fault := _wrong(index, worked.value)) is not None:
-            return Reading(fault, Safety(tuple(findings.calls))), False
+        if (wrong := _wrong(index, worked.value)) is not None:
+            return Reading(wrong, Safety(tuple(findings.calls))), False
     state = state_of(values[3])
-    fault = _data(window, state, values[4], machine.at)
-    return Reading(fault or Header("pickle", state.tensors(), state.metadata), Safety(tuple(findings.calls))), False
+    wrong = _data(window, state, values[4], machine.at)
+    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), Safety(tuple(findings.calls))), False
 
 
-def _stopped(worked: Worked, findings: Findings, more: bool) -> Reading:  # noqa: FBT001
-    if worked.stopped is None or (worked.stopped.short and more):
+def _stopped(worked: Worked, findings: Findings, *, more: bool, first: bool) -> Reading:
+    calls, stopped = tuple(findings.calls), worked.stopped
+    if stopped is None or (stopped.short and more):
         reason = worked.exceeded or f"its pickles are longer than the {limits.PICKLE:,} bytes that are read here"
-        return Reading(Header("pickle", {}), Safety(tuple(findings.calls), unread=reason))
-    return Reading(broken(worked.stopped, ""), Safety(tuple(findings.calls), unread=worked.stopped.says))
+        return Reading(Header("pickle", {}), Safety(calls, unread=reason))
+    wrong = broken(stopped, "")
+    if first and not stopped.short:
+        message = "the file is no zip archive and no pickle, so torch.load cannot read it"
+        wrong = fault("pickle-unreadable", message, says=stopped.says, offset=stopped.at)
+    return Reading(wrong, Safety(calls, unread=stopped.says))
 
 
 def _wrong(index: int, value: object) -> Fault | None:
     message, says = "", ""
-    if index == 0 and value != MAGIC if isinstance(value, int) else index == 0:
+    if index == 0 and (not isinstance(value, int) or value != MAGIC):
         message, says = "a Python pickle that torch.save did not write", "Invalid magic number; corrupt file?"
     elif index == 1 and (not isinstance(value, int) or value != PROTOCOL):
         shown = value if isinstance(value, (int, str)) else "?"
         message, says = "torch.save's in a version that does not exist", f"Invalid protocol version: {shown}"
     if not message:
         return None
-    return Fault("pickle-not-torch", f"the file is {message}", AGAIN, f"RuntimeError: {says}", 0)
+    return fault("pickle-not-torch", f"the file is {message}", says=f"RuntimeError: {says}", offset=0)
 
 
 def _data(window: Window, state: State, keys: object, at: int) -> Fault | None:
     """The first storage whose data is cut or of another size."""
     uses = {storage.key: (name, storage) for name, _, storage in state.storages()}
     for name, array, storage in state.storages():
-        if (fault := inside(name, array, storage)) is not None:
-            return fault
+        if (wrong := inside(name, array, storage)) is not None:
+            return wrong
     for key in cast("list[object]", keys) if isinstance(keys, list) else ():
         use = uses.get(key) if isinstance(key, str) else None
         if use is None:
@@ -118,6 +131,6 @@ def _data(window: Window, state: State, keys: object, at: int) -> Fault | None:
         if missing > 0:
             message = f"the file is cut: the data of tensor {name!r} lacks {missing:,} of {size:,} bytes"
             says = f"RuntimeError: unexpected EOF, expected {missing} more bytes. The file might be corrupted."
-            return Fault("pickle-cut", message, AGAIN, says, window.size)
+            return fault("pickle-cut", message, says=says, offset=window.size)
         at += 8 + size
     return None

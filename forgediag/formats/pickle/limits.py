@@ -1,13 +1,13 @@
 """How much of a pickle file is read and worked on at most; what goes beyond is left unjudged and said so."""
 
-PICKLE = 32 * 1024 * 1024
-"""Bytes of pickles in one file: those of a checkpoint with 1,131 tensors take 0.2 MB."""
+PICKLE = 8 * 1024 * 1024
+"""Bytes of pickles that are read of one file: those of a checkpoint with 1,131 tensors take 0.2 MB."""
 
 OPCODES = 1_500_000
 """Opcodes in one file, about 3 s of work and 250 MiB at worst: a checkpoint with 1,131 tensors has 60,000."""
 
-DIRECTORY = 32 * 1024 * 1024
-"""Bytes of a zip's central directory."""
+DIRECTORY = 4 * 1024 * 1024
+"""Bytes of a zip's central directory, some 40,000 records."""
 
 CALLS = 200
 """Calls that are named of one file; one is enough to refuse it."""

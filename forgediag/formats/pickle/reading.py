@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from forgediag.formats.impostor import AGAIN
+from forgediag.formats.faults import fault
 from forgediag.formats.pickle import limits
 from forgediag.formats.pickle.build import tensor_of
 from forgediag.formats.pickle.machine import Exceeded, Machine, Stops
@@ -140,4 +140,4 @@ def broken(stopped: Stops, member: str) -> Fault:
         if cut
         else f"the pickle{where} is damaged at byte {stopped.at:,}: {stopped.says.partition(': ')[2]}"
     )
-    return Fault("pickle-cut" if cut else "pickle-broken", message, AGAIN, stopped.says, stopped.at)
+    return fault("pickle-cut" if cut else "pickle-broken", message, says=stopped.says, offset=stopped.at)

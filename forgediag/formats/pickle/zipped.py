@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from forgediag.formats.impostor import AGAIN
+from forgediag.formats.faults import fault
 from forgediag.formats.pickle import archive, limits
 from forgediag.formats.pickle.allowed import SIZES
 from forgediag.formats.pickle.archive import NotRead, Record
@@ -29,31 +29,38 @@ def read_zip(window: Window) -> Reading:
         says = f"{_READER} reading zip archive: {error}"
         return Reading(_unreadable(window, str(error), says), Safety(unread="its zip directory cannot be read"))
     pickles = [record for record in records if record.name.lower().endswith(".pkl")]
-    tricks = _tricks(window, records, pickles)
-    fault, root = _layout(records)
+    wrong, root = _layout(records)
+    pickles = [record for record in records if record.name.lower().endswith(".pkl")]
     findings = Findings()
+    left = limits.PICKLE
     main: Worked | None = None
     unread: list[str] = []
     for record in pickles:
-        worked = _pickle(window, record, findings)
-        reason = worked.exceeded or (worked.stopped.says if worked.stopped else None)
-        if reason is not None:
+        worked = _pickle(window, record, findings, left)
+        left -= min(left, record.size)
+        if (reason := worked.exceeded or (worked.stopped.says if worked.stopped else None)) is not None:
             unread.append(f"{record.name}: {reason}")
         if main is None and record.name.lower() == f"{root}/data.pkl".lower():
             main = worked
     state = state_of(main.value if main else None)
-    safety = Safety(tuple(findings.calls), tuple(tricks), "; ".join(unread[:3]) or None)
-    if fault is None and main is not None:
-        fault = broken(main.stopped, f"{root}/data.pkl") if main.stopped else _data(records, root, state)
+    safety = Safety(tuple(findings.calls), _tricks(window, records, pickles), "; ".join(unread[:3]) or None)
+    if wrong is None and main is not None:
+        wrong = _main(main, records, root, state)
     names = {name: f"{root}/data/{storage.key}" for name, _, storage in state.storages()}
-    return Reading(fault or Header("pickle", state.tensors(), state.metadata), safety, names)
+    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), safety, names)
+
+
+def _main(worked: Worked, records: tuple[Record, ...], root: str, state: State) -> Fault | None:
+    if worked.exceeded is not None:
+        return None
+    return _data(records, root, state) if worked.stopped is None else broken(worked.stopped, f"{root}/data.pkl")
 
 
 def _unreadable(window: Window, reason: str, says: str) -> Fault:
     if reason.startswith(("failed finding", "not a")):
         message = f"the file is cut: the directory that every zip archive ends with is missing ({window.size:,} bytes)"
-        return Fault("pickle-cut", message, AGAIN, says, window.size)
-    return Fault("zip-directory", f"the zip archive is damaged: {reason}", AGAIN, says)
+        return fault("pickle-cut", message, says=says, offset=window.size)
+    return fault("zip-directory", f"the zip archive is damaged: {reason}", says=says)
 
 
 def _layout(records: tuple[Record, ...]) -> tuple[Fault | None, str]:
@@ -79,16 +86,12 @@ def _layout(records: tuple[Record, ...]) -> tuple[Fault | None, str]:
 
 
 def _not_torch(what: str, says: str) -> Fault:
-    return Fault(
-        "zip-not-torch",
-        f"the file is a zip archive that torch did not write: it {what}",
-        ("If a model is inside, unpack the archive and put the model file itself here.", *AGAIN),
-        says,
-    )
+    message = f"the file is a zip archive that torch did not write: it {what}"
+    return fault("zip-not-torch", message, says=says)
 
 
-def _pickle(window: Window, record: Record, findings: Findings) -> Worked:
-    if record.size > limits.PICKLE:
+def _pickle(window: Window, record: Record, findings: Findings, left: int) -> Worked:
+    if record.size > left:
         return Worked(exceeded=f"it claims {record.size:,} bytes, more than is read here")
     try:
         data = archive.content(window, record)
@@ -97,7 +100,7 @@ def _pickle(window: Window, record: Record, findings: Findings) -> Worked:
     return work(Machine(data, findings, member=record.name))
 
 
-def _tricks(window: Window, records: tuple[Record, ...], pickles: list[Record]) -> list[str]:
+def _tricks(window: Window, records: tuple[Record, ...], pickles: list[Record]) -> tuple[str, ...]:
     """What hides a pickle from a scanner but not from torch."""
     found = [
         f"{count} records are named {name}: torch reads one, Python's zipfile another"
@@ -115,7 +118,7 @@ def _tricks(window: Window, records: tuple[Record, ...], pickles: list[Record]) 
             found.append(f"{record.name} calls itself {name} in front of its data")
         if (flags | record.flags) & archive.ENCRYPTED:
             found.append(f"{record.name} is marked as encrypted")
-    return found[: limits.CALLS]
+    return tuple(found[: limits.CALLS])
 
 
 def _data(records: tuple[Record, ...], root: str, state: State) -> Fault | None:
@@ -126,9 +129,9 @@ def _data(records: tuple[Record, ...], root: str, state: State) -> Fault | None:
         place = f"data/{storage.key}"
         if record is None:
             message = f"the data of tensor {name!r} ({place}) is not in the archive"
-            return Fault("record-missing", message, AGAIN, f"{_READER} locating file {place}: file not found")
-        if (fault := _fits(name, storage, record)) or (fault := inside(name, array, storage)):
-            return fault
+            return fault("record-missing", message, says=f"{_READER} locating file {place}: file not found")
+        if (wrong := _fits(name, storage, record) or inside(name, array, storage)) is not None:
+            return wrong
     return None
 
 
@@ -141,7 +144,7 @@ def _fits(name: str, storage: Storage, record: Record) -> Fault | None:
         f"RuntimeError: record size ({record.size} bytes) does not match expected size ({want} bytes = {want} elements"
         " * 1 bytes/element) for dtype Byte"
     )
-    return Fault("record-size", message, AGAIN, says, record.start)
+    return fault("record-size", message, says=says, offset=record.start)
 
 
 def inside(name: str, array: Array, storage: Storage) -> Fault | None:
@@ -157,7 +160,7 @@ def inside(name: str, array: Array, storage: Storage) -> Fault | None:
         f" {array.offset}, and itemsize {item} requiring a storage size of {reach * item} are out of bounds for storage"
         f" of size {have}"
     )
-    return Fault("tensor-bounds", f"tensor {name!r} reaches beyond the end of its data", AGAIN, says)
+    return fault("tensor-bounds", f"tensor {name!r} reaches beyond the end of its data", says=says)
 
 
 def bad_records(window: Window) -> tuple[Fault, ...]:
@@ -175,7 +178,7 @@ def bad_records(window: Window) -> tuple[Fault, ...]:
     except NotRead:
         return ()
     owners = {place: name for name, place in read_zip(window).records.items()}
-    return tuple(fault for record in records if (fault := _damaged(window, record, owners.get(record.name))))
+    return tuple(bad for record in records if (bad := _damaged(window, record, owners.get(record.name))) is not None)
 
 
 def _damaged(window: Window, record: Record, tensor: str | None) -> Fault | None:
@@ -184,11 +187,11 @@ def _damaged(window: Window, record: Record, tensor: str | None) -> Fault | None
         found = archive.checksum(window, record)
     except NotRead as error:
         message = f"record {record.name}{whose} cannot be read: {error}"
-        return Fault("record-unreadable", message, AGAIN, offset=record.start)
+        return fault("record-unreadable", message, offset=record.start)
     if found == record.crc:
         return None
     message = (
         f"the contents of record {record.name}{whose} have changed: CRC-32 {found:08x}, {record.crc:08x} was written."
         " torch does not check it and loads the damage"
     )
-    return Fault("record-crc", message, AGAIN, offset=record.start)
+    return fault("record-crc", message, offset=record.start)
