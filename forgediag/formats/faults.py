@@ -119,6 +119,14 @@ FAULTS: Mapping[str, FaultKind] = {
         "Forge does not unpack archives: torch.load looks for its own records in it.",
         ("If a model is inside, unpack the archive and put the model file itself here.", *AGAIN),
     ),
+    "zip-version": FaultKind(
+        "A torch file of a version that is not known", "Its version or byte order record makes no sense to torch."
+    ),
+    "torchscript": FaultKind(
+        "A TorchScript program, not a model",
+        "torch.load starts it as a program; Forge finds no weights in it.",
+        ("Download the weights of this model (.safetensors) instead.",),
+    ),
     "record-missing": FaultKind("A tensor's data is missing", "The archive lacks a record that its pickle names."),
     "record-size": FaultKind("A tensor's data has another size", "A record is shorter or longer than its tensor."),
     "record-crc": FaultKind("The contents have changed", f"A record's CRC-32 is not the one written. {_QUIET}"),

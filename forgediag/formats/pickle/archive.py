@@ -116,6 +116,12 @@ def local_name(window: Window, record: Record) -> tuple[str, int] | None:
     return window.read(record.start + _LOCAL.size, fields[9]).decode("utf-8", "replace"), fields[2]
 
 
+def readable(window: Window, record: Record) -> bool:
+    """Whether miniz finds the record where the directory says."""
+    found = window.read(record.start, 4) == b"PK\x03\x04" and not record.flags & ENCRYPTED
+    return found and record.method in {_STORED, _DEFLATED}
+
+
 def chunks(window: Window, record: Record) -> Iterator[bytes]:
     """A record's contents in pieces, as many bytes as the directory promises at most.
 

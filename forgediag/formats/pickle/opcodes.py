@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import codecs
 import pickletools
 import struct
-from collections.abc import Callable
 
 from forgediag.formats.pickle import limits
+from forgediag.formats.pickle.constants import (
+    I4,
+    U1,
+    U2,
+    U4,
+    U8,
+    Action,
+    binary_float,
+    binary_long,
+    decimal,
+    decimal_float,
+    decimal_long,
+    escaped,
+    fixed,
+    get,
+    push,
+    put,
+    quoted,
+    raw,
+    text,
+)
 from forgediag.formats.pickle.machine import Exceeded, Machine, Stops
 from forgediag.formats.pickle.values import OPAQUE, Made, Pairs
 
-_U1, _U2, _U4, _I4, _U8, _D8 = (struct.Struct(code) for code in ("<B", "<H", "<I", "<i", "<Q", ">d"))
 _STOP = 0x2E
-
-Action = Callable[[Machine], None]
 
 
 def run(machine: Machine) -> object:
@@ -48,120 +64,6 @@ def run(machine: Machine) -> object:
 
 def _shown(code: int) -> str:
     return chr(code) if 0x20 <= code <= 0x7E and code not in b"'\\" else f"\\x{code:02x}"
-
-
-def _push(value: object) -> Action:
-    return lambda machine: machine.stack.append(value)
-
-
-def _fixed(code: struct.Struct) -> Action:
-    return lambda machine: machine.stack.append(machine.number(code))
-
-
-def _float(machine: Machine) -> None:
-    machine.stack.append(_D8.unpack(machine.take(8))[0])
-
-
-def _length(machine: Machine, code: struct.Struct) -> int:
-    size = machine.number(code)
-    if size < 0:
-        machine.fail("UnpicklingError: BINSTRING pickle has negative byte count")
-    return size
-
-
-def _text(code: struct.Struct) -> Action:
-    return lambda machine: machine.stack.append(machine.text(machine.take(_length(machine, code))))
-
-
-def _raw(code: struct.Struct) -> Action:
-    def action(machine: Machine) -> None:
-        raw = machine.take(_length(machine, code))
-        machine.stack.append(raw if len(raw) <= limits.TEXT else OPAQUE)
-
-    return action
-
-
-def _long(code: struct.Struct) -> Action:
-    def action(machine: Machine) -> None:
-        size = machine.number(code)
-        if size < 0:
-            machine.fail("UnpicklingError: LONG pickle has negative byte count")
-        raw = machine.take(size)
-        machine.stack.append(int.from_bytes(raw, "little", signed=True) if size <= 1024 else OPAQUE)
-
-    return action
-
-
-def _decimal(machine: Machine) -> None:
-    raw = machine.line()
-    machine.stack.append({b"00": False, b"01": True}[raw] if raw in {b"00", b"01"} else _integer(machine, raw))
-
-
-def _decimal_long(machine: Machine) -> None:
-    machine.stack.append(_integer(machine, machine.line().removesuffix(b"L")))
-
-
-def _integer(machine: Machine, raw: bytes) -> object:
-    if len(raw) > limits.DIGITS:
-        return OPAQUE
-    try:
-        return int(raw, 0)
-    except ValueError:
-        machine.fail("ValueError: could not convert string to int")
-
-
-def _decimal_float(machine: Machine) -> None:
-    raw = machine.line()
-    try:
-        machine.stack.append(float(raw) if len(raw) <= limits.DIGITS else OPAQUE)
-    except ValueError:
-        machine.fail("ValueError: could not convert string to float")
-
-
-def _quoted(machine: Machine) -> None:
-    raw = machine.line().rstrip()
-    if len(raw) < 2 or raw[0] != raw[-1] or raw[0] not in b"'\"":
-        machine.fail("UnpicklingError: the STRING opcode argument must be quoted")
-    try:
-        value, _ = codecs.escape_decode(raw[1:-1])
-    except ValueError as error:
-        machine.fail(f"ValueError: {error}")
-    machine.stack.append(machine.text(value))
-
-
-def _escaped(machine: Machine) -> None:
-    raw = machine.line()
-    try:
-        machine.stack.append(raw.decode("raw-unicode-escape") if len(raw) <= limits.TEXT else OPAQUE)
-    except UnicodeDecodeError as error:
-        machine.fail(f"UnicodeDecodeError: {error}")
-
-
-def _get(code: struct.Struct | None) -> Action:
-    def action(machine: Machine) -> None:
-        index = _index(machine, code)
-        if index not in machine.memo:
-            machine.fail(f"UnpicklingError: Memo value not found at index {index}")
-        machine.stack.append(machine.memo[index])
-
-    return action
-
-
-def _put(code: struct.Struct | None) -> Action:
-    def action(machine: Machine) -> None:
-        index = _index(machine, code)
-        if index < 0:
-            machine.fail("ValueError: negative PUT argument")
-        machine.memo[index] = machine.top()
-
-    return action
-
-
-def _index(machine: Machine, code: struct.Struct | None) -> int:
-    if code is not None:
-        return machine.number(code)
-    value = _integer(machine, machine.line())
-    return value if isinstance(value, int) else -1
 
 
 def _memoize(machine: Machine) -> None:
@@ -309,6 +211,7 @@ def _extension(code: struct.Struct) -> Action:
 
 
 def _persid(machine: Machine) -> None:
+    machine.expect_persistent()
     machine.stack.append(machine.persist(machine.line()))
 
 
@@ -323,7 +226,7 @@ def _proto(machine: Machine) -> None:
 
 
 def _frame(machine: Machine) -> None:
-    machine.number(_U8)
+    machine.number(U8)
 
 
 def _out_of_band(machine: Machine) -> None:
@@ -335,19 +238,19 @@ def _readonly(machine: Machine) -> None:
 
 
 _BY_NAME: dict[str, Action] = {
-    "INT": _decimal, "BININT": _fixed(_I4), "BININT1": _fixed(_U1), "BININT2": _fixed(_U2), "LONG": _decimal_long,
-    "LONG1": _long(_U1), "LONG4": _long(_I4), "STRING": _quoted, "BINSTRING": _text(_I4), "SHORT_BINSTRING": _text(_U1),
-    "BINBYTES": _raw(_U4), "SHORT_BINBYTES": _raw(_U1), "BINBYTES8": _raw(_U8), "BYTEARRAY8": _raw(_U8),
-    "NEXT_BUFFER": _out_of_band, "READONLY_BUFFER": _readonly, "NONE": _push(None), "NEWTRUE": _push(True),  # noqa: FBT003
-    "NEWFALSE": _push(False), "UNICODE": _escaped, "SHORT_BINUNICODE": _text(_U1), "BINUNICODE": _text(_U4),  # noqa: FBT003
-    "BINUNICODE8": _text(_U8), "FLOAT": _decimal_float, "BINFLOAT": _float,
+    "INT": decimal, "BININT": fixed(I4), "BININT1": fixed(U1), "BININT2": fixed(U2), "LONG": decimal_long,
+    "LONG1": binary_long(U1), "LONG4": binary_long(I4), "STRING": quoted, "BINSTRING": text(I4), "SHORT_BINSTRING": text(U1),
+    "BINBYTES": raw(U4), "SHORT_BINBYTES": raw(U1), "BINBYTES8": raw(U8), "BYTEARRAY8": raw(U8),
+    "NEXT_BUFFER": _out_of_band, "READONLY_BUFFER": _readonly, "NONE": push(None), "NEWTRUE": push(True),  # noqa: FBT003
+    "NEWFALSE": push(False), "UNICODE": escaped, "SHORT_BINUNICODE": text(U1), "BINUNICODE": text(U4),  # noqa: FBT003
+    "BINUNICODE8": text(U8), "FLOAT": decimal_float, "BINFLOAT": binary_float,
     "EMPTY_LIST": lambda machine: machine.stack.append([]), "APPEND": _append, "APPENDS": _appends, "LIST": _list,
-    "EMPTY_TUPLE": _push(()), "TUPLE": _tuple(None), "TUPLE1": _tuple(1), "TUPLE2": _tuple(2), "TUPLE3": _tuple(3),
+    "EMPTY_TUPLE": push(()), "TUPLE": _tuple(None), "TUPLE1": _tuple(1), "TUPLE2": _tuple(2), "TUPLE3": _tuple(3),
     "EMPTY_DICT": lambda machine: machine.stack.append(Pairs()), "DICT": _dict, "SETITEM": _setitem,
     "SETITEMS": _setitems, "EMPTY_SET": lambda machine: machine.stack.append(Made("set")), "ADDITEMS": _additems,
-    "FROZENSET": _tuple(None), "POP": _pop, "DUP": _dup, "MARK": _mark, "POP_MARK": _pop_mark, "GET": _get(None),
-    "BINGET": _get(_U1), "LONG_BINGET": _get(_U4), "PUT": _put(None), "BINPUT": _put(_U1), "LONG_BINPUT": _put(_U4),
-    "MEMOIZE": _memoize, "EXT1": _extension(_U1), "EXT2": _extension(_U2), "EXT4": _extension(_I4), "GLOBAL": _global,
+    "FROZENSET": _tuple(None), "POP": _pop, "DUP": _dup, "MARK": _mark, "POP_MARK": _pop_mark, "GET": get(None),
+    "BINGET": get(U1), "LONG_BINGET": get(U4), "PUT": put(None), "BINPUT": put(U1), "LONG_BINPUT": put(U4),
+    "MEMOIZE": _memoize, "EXT1": _extension(U1), "EXT2": _extension(U2), "EXT4": _extension(I4), "GLOBAL": _global,
     "STACK_GLOBAL": _stack_global, "REDUCE": _reduce, "BUILD": _build, "INST": _inst, "OBJ": _obj, "NEWOBJ": _new,
     "NEWOBJ_EX": _new_ex, "PROTO": _proto, "FRAME": _frame, "PERSID": _persid, "BINPERSID": _binpersid,
 }  # fmt: skip

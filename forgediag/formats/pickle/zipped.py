@@ -15,13 +15,14 @@ from forgediag.formats.window import Window
 from forgediag.model import Fault, Header, Safety
 
 _READER = "RuntimeError: PytorchStreamReader failed"
+_SHORT, _NEWEST = 64, 10
 
 
 def read_zip(window: Window) -> Reading:
     """A file that begins with a zip's local header.
 
-    What torch says was observed with torch 2.13; it goes on with ". This is an internal miniz error. …" there, which
-    2.3.1 does not print.
+    What torch says was observed with torch 2.13, without what differs between versions: the place in torch's source
+    in front, and ". This is an internal miniz error. …" behind.
     """
     try:
         records = archive.directory(window)
@@ -30,6 +31,7 @@ def read_zip(window: Window) -> Reading:
         return Reading(_unreadable(window, str(error), says), Safety(unread="its zip directory cannot be read"))
     pickles = [record for record in records if record.name.lower().endswith(".pkl")]
     wrong, root = _layout(records)
+    wrong = wrong or _versions(window, records, root)
     pickles = [record for record in records if record.name.lower().endswith(".pkl")]
     findings = Findings()
     left = limits.PICKLE
@@ -45,15 +47,17 @@ def read_zip(window: Window) -> Reading:
     state = state_of(main.value if main else None)
     safety = Safety(tuple(findings.calls), _tricks(window, records, pickles), "; ".join(unread[:3]) or None)
     if wrong is None and main is not None:
-        wrong = _main(main, records, root, state)
+        wrong = _main(window, main, records, root, state)
     names = {name: f"{root}/data/{storage.key}" for name, _, storage in state.storages()}
     return Reading(wrong or Header("pickle", state.tensors(), state.metadata), safety, names)
 
 
-def _main(worked: Worked, records: tuple[Record, ...], root: str, state: State) -> Fault | None:
+def _main(window: Window, worked: Worked, records: tuple[Record, ...], root: str, state: State) -> Fault | None:
     if worked.exceeded is not None:
         return None
-    return _data(records, root, state) if worked.stopped is None else broken(worked.stopped, f"{root}/data.pkl")
+    if worked.stopped is not None:
+        return broken(worked.stopped, f"{root}/data.pkl")
+    return _data(window, records, root, state)
 
 
 def _unreadable(window: Window, reason: str, says: str) -> Fault:
@@ -83,6 +87,36 @@ def _layout(records: tuple[Record, ...]) -> tuple[Fault | None, str]:
         says = f"{_READER} locating file data.pkl: file not found"
         return _not_torch("has no data.pkl", says), root
     return None, root
+
+
+def _versions(window: Window, records: tuple[Record, ...], root: str) -> Fault | None:
+    """A version or byte order that torch refuses (caffe2/serialize/inline_container.cc, torch/serialization.py)."""
+    said = {record.name: _short(window, record) for record in reversed(records) if record.size <= _SHORT}
+    if f"{root}/constants.pkl" in {record.name for record in records}:
+        return fault("torchscript", "the file is a TorchScript archive: a program, not a model's weights")
+    version = said.get(f"{root}/.data/version", said.get(f"{root}/version", ""))
+    if not version.strip().isdecimal():
+        says = f"RuntimeError: Couldn't parse the version {version} as Long Long."
+        return fault("zip-version", f"the archive's version {version.strip()!r} is not a number", says=says)
+    if int(version) > _NEWEST:
+        says = (
+            f"RuntimeError: Attempted to read a PyTorch file with version {int(version)}, but the maximum supported"
+            f" version for reading is {_NEWEST}"
+        )
+        return fault("zip-version", f"the archive's version {int(version)} is newer than any torch", says=says)
+    if (order := said.get(f"{root}/byteorder", "little")) not in {"little", "big"}:
+        message = f"the archive's byte order {order!r} does not exist"
+        return fault("zip-version", message, says=f"ValueError: Unknown endianness type: {order}")
+    return None
+
+
+def _short(window: Window, record: Record) -> str:
+    if not record.name.endswith(("/version", "/byteorder")):
+        return ""
+    try:
+        return archive.content(window, record).decode("ascii", "replace")
+    except NotRead:
+        return ""
 
 
 def _not_torch(what: str, says: str) -> Fault:
@@ -121,7 +155,7 @@ def _tricks(window: Window, records: tuple[Record, ...], pickles: list[Record]) 
     return tuple(found[: limits.CALLS])
 
 
-def _data(records: tuple[Record, ...], root: str, state: State) -> Fault | None:
+def _data(window: Window, records: tuple[Record, ...], root: str, state: State) -> Fault | None:
     """The first tensor whose data is missing or of another size than it needs."""
     held = {record.name.lower(): record for record in reversed(records)}
     for name, array, storage in state.storages():
@@ -130,6 +164,10 @@ def _data(records: tuple[Record, ...], root: str, state: State) -> Fault | None:
         if record is None:
             message = f"the data of tensor {name!r} ({place}) is not in the archive"
             return fault("record-missing", message, says=f"{_READER} locating file {place}: file not found")
+        if not archive.readable(window, record):
+            says = f"{_READER} reading file {place}: invalid header or archive is corrupted"
+            message = f"the data of tensor {name!r} ({place}) is not where the archive says"
+            return fault("record-unreadable", message, says=says, offset=record.start)
         if (wrong := _fits(name, storage, record) or inside(name, array, storage)) is not None:
             return wrong
     return None
