@@ -108,7 +108,7 @@ def quoted(machine: Machine) -> None:
 
 
 def escaped(machine: Machine) -> None:
-    """A text with \\u escapes."""
+    """A text with Unicode escapes."""
     raw = machine.line()
     try:
         machine.stack.append(raw.decode("raw-unicode-escape") if len(raw) <= limits.TEXT else OPAQUE)

@@ -67,7 +67,7 @@ def _tar(window: Window) -> Reading:
                 break
         at += _TAR + -(-length // _TAR) * _TAR
     trick = "it is a tar archive as torch 0.3 wrote them: torch unpickles every member"
-    return Reading(Header("pickle", {}), Safety(tuple(findings.calls), (trick,), "its tensors are not read here"))
+    return Reading(Header("pickle", {}), findings.safety(trick, unread="its tensors are not read here"))
 
 
 def _streams(window: Window, data: bytes) -> tuple[Reading, bool]:
@@ -84,22 +84,25 @@ def _streams(window: Window, data: bytes) -> tuple[Reading, bool]:
             return _stopped(worked, findings, more=size < window.size, first=index == 0), short
         values.append(worked.value)
         if (wrong := _wrong(index, worked.value)) is not None:
-            return Reading(wrong, Safety(tuple(findings.calls))), False
+            return Reading(wrong, findings.safety()), False
     state = state_of(values[3])
     wrong = _data(window, state, values[4], machine.at)
-    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), Safety(tuple(findings.calls))), False
+    return Reading(
+        wrong or Header("pickle", state.tensors(), state.metadata),
+        findings.safety(),
+    ), False
 
 
 def _stopped(worked: Worked, findings: Findings, *, more: bool, first: bool) -> Reading:
-    calls, stopped = tuple(findings.calls), worked.stopped
+    stopped = worked.stopped
     if stopped is None or (stopped.short and more):
         reason = worked.exceeded or f"its pickles are longer than the {limits.PICKLE:,} bytes that are read here"
-        return Reading(Header("pickle", {}), Safety(calls, unread=reason))
+        return Reading(Header("pickle", {}), findings.safety(unread=reason))
     wrong = broken(stopped, "")
     if first and not stopped.short:
         message = "the file is no zip archive and no pickle, so torch.load cannot read it"
         wrong = fault("pickle-unreadable", message, says=stopped.says, offset=stopped.at)
-    return Reading(wrong, Safety(calls, unread=stopped.says))
+    return Reading(wrong, findings.safety(unread=stopped.says))
 
 
 def _wrong(index: int, value: object) -> Fault | None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 from forgediag.formats.pickle import allowed, limits
 from forgediag.formats.pickle.build import construct, stored
 from forgediag.formats.pickle.values import OPAQUE, Array, Global, Made, Pairs, Storage
-from forgediag.model import Call
+from forgediag.model import Call, Safety
 
 
 class Stops(Exception):  # noqa: N818 - not an error of ours: what Python would raise there
@@ -26,13 +26,18 @@ class Exceeded(Exception):  # noqa: N818 - a limit of ours, not a fault of the f
 
 
 class Findings:
-    """What the pickles of one file ask for, and how many opcodes may still be worked on."""
+    """What the pickles of one file ask for, tricks among their opcodes, and how many of those may still be worked on."""
 
-    __slots__ = ("calls", "left")
+    __slots__ = ("calls", "left", "tricks")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.left = limits.OPCODES
+        self.tricks: list[str] = []
+
+    def safety(self, *tricks: str, unread: str | None = None) -> Safety:
+        """All of it, with the tricks of the file around the pickles."""
+        return Safety(tuple(self.calls), (*tricks, *self.tricks[: limits.CALLS]), unread)
 
     def add(self, call: Call) -> None:
         """Keeps one of them."""
@@ -43,14 +48,14 @@ class Findings:
 class Machine:
     """One unpickling: `run` it once or, for several pickles behind each other, once for each."""
 
-    __slots__ = ("at", "data", "findings", "marks", "member", "memo", "opcode", "persistent", "stack", "start")
+    __slots__ = ("at", "data", "findings", "frame", "marks", "member", "memo", "opcode", "persistent", "stack", "start")
 
     def __init__(self, data: bytes, findings: Findings, *, member: str = "", persistent: bool = True) -> None:
         self.data = data
         self.findings = findings
         self.member = member
         self.persistent = persistent
-        self.at = self.start = 0
+        self.at = self.start = self.frame = 0
         self.opcode = ""
         self.stack: list[object] = []
         self.marks: list[int] = []
@@ -65,6 +70,8 @@ class Machine:
         end = self.at + count
         if end > len(self.data):
             self.fail("UnpicklingError: pickle data was truncated", short=True)
+        if self.at < self.frame < end:
+            self.cross()
         piece = self.data[self.at : end]
         self.at = end
         return piece
@@ -78,8 +85,30 @@ class Machine:
         end = self.data.find(b"\n", self.at)
         if end < 0:
             self.fail("UnpicklingError: pickle data was truncated", short=True)
+        if self.at < self.frame <= end:
+            self.cross()
         piece, self.at = self.data[self.at : end], end + 1
         return piece
+
+    def enter(self, size: int) -> None:
+        """A frame of this many bytes begins here; one within another changes nothing."""
+        end = self.at + size
+        if end > len(self.data):
+            self.fail("UnpicklingError: pickle data was truncated", short=True)
+        if self.at < self.frame < end:
+            self.cross()
+        self.frame = max(self.frame, end)
+
+    def cross(self) -> None:
+        """Tells an opcode that reaches over the end of its frame.
+
+        Python 3.11 drops the part before the end then, and reads other names and texts than the file shows.
+        """
+        self.frame = 0
+        place = f" of {self.member}" if self.member else ""
+        self.findings.tricks.append(
+            f"the opcode at byte {self.start:,}{place} reaches over its frame: Python does not read what stands there"
+        )
 
     def text(self, raw: bytes) -> object:
         """UTF-8 text, or a placeholder for a very long one."""
@@ -165,7 +194,7 @@ class Machine:
         self.expect_persistent()
         found = stored(identity)
         if found is None:
-            self.fail("AssertionError: saved_id is not that of a storage")
+            self.fail("AssertionError: ")
         return found
 
     def settle(self, pairs: list[object]) -> None:

@@ -42,6 +42,7 @@ def run(machine: Machine) -> object:
     """
     data, actions = machine.data, _ACTIONS
     machine.stack, machine.marks, machine.memo = [], [], {}
+    machine.frame = 0
     end, left = len(data), machine.findings.left
     try:
         while machine.at < end:
@@ -226,7 +227,7 @@ def _proto(machine: Machine) -> None:
 
 
 def _frame(machine: Machine) -> None:
-    machine.number(U8)
+    machine.enter(machine.number(U8))
 
 
 def _out_of_band(machine: Machine) -> None:
@@ -239,8 +240,9 @@ def _readonly(machine: Machine) -> None:
 
 _BY_NAME: dict[str, Action] = {
     "INT": decimal, "BININT": fixed(I4), "BININT1": fixed(U1), "BININT2": fixed(U2), "LONG": decimal_long,
-    "LONG1": binary_long(U1), "LONG4": binary_long(I4), "STRING": quoted, "BINSTRING": text(I4), "SHORT_BINSTRING": text(U1),
-    "BINBYTES": raw(U4), "SHORT_BINBYTES": raw(U1), "BINBYTES8": raw(U8), "BYTEARRAY8": raw(U8),
+    "LONG1": binary_long(U1), "LONG4": binary_long(I4), "STRING": quoted, "BINSTRING": text(I4),
+    "SHORT_BINSTRING": text(U1), "BINBYTES": raw(U4), "SHORT_BINBYTES": raw(U1), "BINBYTES8": raw(U8),
+    "BYTEARRAY8": raw(U8),
     "NEXT_BUFFER": _out_of_band, "READONLY_BUFFER": _readonly, "NONE": push(None), "NEWTRUE": push(True),  # noqa: FBT003
     "NEWFALSE": push(False), "UNICODE": escaped, "SHORT_BINUNICODE": text(U1), "BINUNICODE": text(U4),  # noqa: FBT003
     "BINUNICODE8": text(U8), "FLOAT": decimal_float, "BINFLOAT": binary_float,

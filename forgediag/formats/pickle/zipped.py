@@ -45,7 +45,7 @@ def read_zip(window: Window) -> Reading:
         if main is None and record.name.lower() == f"{root}/data.pkl".lower():
             main = worked
     state = state_of(main.value if main else None)
-    safety = Safety(tuple(findings.calls), _tricks(window, records, pickles), "; ".join(unread[:3]) or None)
+    safety = findings.safety(*_tricks(window, records, pickles), unread="; ".join(unread[:3]) or None)
     if wrong is None and main is not None:
         wrong = _main(window, main, records, root, state)
     names = {name: f"{root}/data/{storage.key}" for name, _, storage in state.storages()}
