@@ -30,6 +30,14 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Reduce:
+    """A function called with these arguments, weights among them."""
+
+    function: bytes
+    arguments: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """A tensor with a storage of its own; `share` names another one's storage key. Strides are those of a whole one."""
 
@@ -66,19 +74,22 @@ def call(function: bytes, *arguments: object) -> bytes:
 
 
 def value(item: object, storages: Storages | None = None) -> bytes:
-    """Opcodes that leave this value: plain Python values, `Code` and `Weight` within each other."""
+    """Opcodes that leave this value: plain Python values, `Code`, `Reduce` and `Weight` within each other."""
     if isinstance(item, Code):
         return item.opcodes
+    if isinstance(item, Reduce):
+        return item.function + value(item.arguments, storages) + b"R"
     if isinstance(item, Weight):
         return _weight(item, Storages() if storages is None else storages)
+    return _container(item, storages) if isinstance(item, (Mapping, list, tuple)) else _plain(item)
+
+
+def _container(item: object, storages: Storages | None) -> bytes:
     if isinstance(item, Mapping):
         pairs = cast("Mapping[object, object]", item).items()
         return b"}(" + b"".join(value(k, storages) + value(v, storages) for k, v in pairs) + b"u"
-    if isinstance(item, list):
-        return b"](" + b"".join(value(one, storages) for one in cast("list[object]", item)) + b"e"
-    if isinstance(item, tuple):
-        return b"(" + b"".join(value(one, storages) for one in cast("Sequence[object]", item)) + b"t"
-    return _plain(item)
+    held = b"".join(value(one, storages) for one in cast("Sequence[object]", item))
+    return b"](" + held + b"e" if isinstance(item, list) else b"(" + held + b"t"
 
 
 def _plain(item: object) -> bytes:

@@ -4,7 +4,13 @@ PICKLE = 8 * 1024 * 1024
 """Bytes of pickles that are read of one file: those of a checkpoint with 1,131 tensors take 0.2 MB."""
 
 OPCODES = 1_500_000
-"""Opcodes in one file, about 3 s of work and 250 MiB at worst: a checkpoint with 1,131 tensors has 60,000."""
+"""Opcodes in one file: a checkpoint with 1,131 tensors has 60,000."""
+
+MEMORY = 384 * 1024 * 1024
+"""Bytes that reading any file takes at most; an ordinary checkpoint takes some 5 MB."""
+
+SECONDS = 5.0
+"""Seconds of one core that reading any file takes at most, checksums left aside."""
 
 DIRECTORY = 4 * 1024 * 1024
 """Bytes of a zip's central directory, some 40,000 records."""

@@ -26,7 +26,7 @@ class Exceeded(Exception):  # noqa: N818 - a limit of ours, not a fault of the f
 
 
 class Findings:
-    """What the pickles of one file ask for, tricks among their opcodes, and how many of those may still be worked on."""
+    """What the pickles of one file ask for, tricks among their opcodes, and how many opcodes may still come."""
 
     __slots__ = ("calls", "left", "tricks")
 
