@@ -81,7 +81,9 @@ def value(item: object, storages: Storages | None = None) -> bytes:
         return item.function + value(item.arguments, storages) + b"R"
     if isinstance(item, Weight):
         return _weight(item, Storages() if storages is None else storages)
-    return _container(item, storages) if isinstance(item, (Mapping, list, tuple)) else _plain(item)
+    if isinstance(item, (Mapping, list, tuple)):
+        return _container(cast("object", item), storages)
+    return _plain(item)
 
 
 def _container(item: object, storages: Storages | None) -> bytes:

@@ -12,6 +12,7 @@ from forgediag.formats.pickle.values import OPAQUE, Array, Global, Made, Pairs, 
 from forgediag.model import Tensor
 
 Arguments = tuple[object, ...]
+_SIZE_END = 1 << 63
 
 
 def construct(function: Global, arguments: Arguments) -> object:
@@ -57,8 +58,11 @@ def sizes(value: object) -> tuple[int, ...] | None:
     if not isinstance(value, (tuple, list)):
         return None
     items = cast("Arguments", value)
-    if len(items) > limits.DIMENSIONS or not all(type(item) is int and 0 <= item < 1 << 63 for item in items):
+    if len(items) > limits.DIMENSIONS:
         return None
+    for item in items:
+        if type(item) is not int or not 0 <= item < _SIZE_END:
+            return None
     return tuple(cast("tuple[int, ...]", items))
 
 

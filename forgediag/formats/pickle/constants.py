@@ -120,7 +120,7 @@ def get(code: struct.Struct | None) -> Action:
     """A value from the memo; the index in digits without a format."""
 
     def action(machine: Machine) -> None:
-        index = _index(machine, code)
+        index = _digits(machine) if code is None else machine.number(code)
         if index not in machine.memo:
             machine.fail(f"UnpicklingError: Memo value not found at index {index}")
         machine.stack.append(machine.memo[index])
@@ -132,7 +132,7 @@ def put(code: struct.Struct | None) -> Action:
     """The top into the memo; the index in digits without a format."""
 
     def action(machine: Machine) -> None:
-        index = _index(machine, code)
+        index = _digits(machine) if code is None else machine.number(code)
         if index < 0:
             machine.fail("ValueError: negative PUT argument")
         machine.memo[index] = machine.top()
@@ -140,8 +140,6 @@ def put(code: struct.Struct | None) -> Action:
     return action
 
 
-def _index(machine: Machine, code: struct.Struct | None) -> int:
-    if code is not None:
-        return machine.number(code)
+def _digits(machine: Machine) -> int:
     value = _integer(machine, machine.line())
     return value if isinstance(value, int) else -1

@@ -48,14 +48,27 @@ class Findings:
 class Machine:
     """One unpickling: `run` it once or, for several pickles behind each other, once for each."""
 
-    __slots__ = ("at", "data", "findings", "frame", "marks", "member", "memo", "opcode", "persistent", "stack", "start")
+    __slots__ = (
+        "at",
+        "data",
+        "fence",
+        "findings",
+        "frame",
+        "marks",
+        "member",
+        "memo",
+        "opcode",
+        "persistent",
+        "stack",
+        "start",
+    )
 
     def __init__(self, data: bytes, findings: Findings, *, member: str = "", persistent: bool = True) -> None:
         self.data = data
         self.findings = findings
         self.member = member
         self.persistent = persistent
-        self.at = self.start = self.frame = 0
+        self.at = self.start = self.frame = self.fence = 0
         self.opcode = ""
         self.stack: list[object] = []
         self.marks: list[int] = []
@@ -78,7 +91,12 @@ class Machine:
 
     def number(self, code: struct.Struct) -> int:
         """The next bytes as a number of this format."""
-        return int(code.unpack(self.take(code.size))[0])
+        at, end = self.at, self.at + code.size
+        if end > len(self.data) or at < self.frame < end:
+            return int(code.unpack(self.take(code.size))[0])
+        self.at = end
+        value: int = code.unpack_from(self.data, at)[0]
+        return value
 
     def line(self) -> bytes:
         """The bytes up to the next line feed, without it."""
@@ -123,11 +141,6 @@ class Machine:
         """Stops here, with what Python says."""
         raise Stops(says, self.start, short=short)
 
-    @property
-    def fence(self) -> int:
-        """Below it the stack belongs to what came before the last mark."""
-        return self.marks[-1] if self.marks else 0
-
     def top(self) -> object:
         """The last value, left where it is."""
         if len(self.stack) <= self.fence:
@@ -144,11 +157,22 @@ class Machine:
         """Stops: the stack has too little on it."""
         self.fail(f"UnpicklingError: {'unexpected MARK found' if self.marks else 'unpickling stack underflow'}")
 
+    def mark(self) -> None:
+        """Below it the stack is out of reach until the mark is taken off."""
+        self.fence = len(self.stack)
+        self.marks.append(self.fence)
+
+    def unmark(self) -> int:
+        """Takes the last mark off: where it was."""
+        mark = self.marks.pop()
+        self.fence = self.marks[-1] if self.marks else 0
+        return mark
+
     def since_mark(self) -> list[object]:
         """Everything since the last mark, taken off with the mark."""
         if not self.marks:
             self.fail("UnpicklingError: could not find MARK")
-        mark = self.marks.pop()
+        mark = self.unmark()
         items = self.stack[mark:]
         del self.stack[mark:]
         return items

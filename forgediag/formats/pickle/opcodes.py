@@ -42,7 +42,7 @@ def run(machine: Machine) -> object:
     """
     data, actions = machine.data, _ACTIONS
     machine.stack, machine.marks, machine.memo = [], [], {}
-    machine.frame = 0
+    machine.frame = machine.fence = 0
     end, left = len(data), machine.findings.left
     try:
         while machine.at < end:
@@ -72,12 +72,12 @@ def _memoize(machine: Machine) -> None:
 
 
 def _mark(machine: Machine) -> None:
-    machine.marks.append(len(machine.stack))
+    machine.mark()
 
 
 def _pop(machine: Machine) -> None:
     if machine.marks and machine.marks[-1] == len(machine.stack):
-        machine.marks.pop()
+        machine.unmark()
     else:
         machine.pop()
 
@@ -90,10 +90,16 @@ def _dup(machine: Machine) -> None:
     machine.stack.append(machine.top())
 
 
-def _tuple(count: int | None) -> Action:
+def _marked_tuple(machine: Machine) -> None:
+    machine.stack.append(tuple(machine.since_mark()))
+
+
+def _tuple(count: int) -> Action:
     def action(machine: Machine) -> None:
-        items = machine.since_mark() if count is None else [machine.pop() for _ in range(count)][::-1]
-        machine.stack.append(tuple(items))
+        stack = machine.stack
+        if len(stack) - machine.fence < count:
+            machine.underflow()
+        stack[-count:] = [tuple(stack[-count:])]
 
     return action
 
@@ -247,10 +253,10 @@ _BY_NAME: dict[str, Action] = {
     "NEWFALSE": push(False), "UNICODE": escaped, "SHORT_BINUNICODE": text(U1), "BINUNICODE": text(U4),  # noqa: FBT003
     "BINUNICODE8": text(U8), "FLOAT": decimal_float, "BINFLOAT": binary_float,
     "EMPTY_LIST": lambda machine: machine.stack.append([]), "APPEND": _append, "APPENDS": _appends, "LIST": _list,
-    "EMPTY_TUPLE": push(()), "TUPLE": _tuple(None), "TUPLE1": _tuple(1), "TUPLE2": _tuple(2), "TUPLE3": _tuple(3),
+    "EMPTY_TUPLE": push(()), "TUPLE": _marked_tuple, "TUPLE1": _tuple(1), "TUPLE2": _tuple(2), "TUPLE3": _tuple(3),
     "EMPTY_DICT": lambda machine: machine.stack.append(Pairs()), "DICT": _dict, "SETITEM": _setitem,
     "SETITEMS": _setitems, "EMPTY_SET": lambda machine: machine.stack.append(Made("set")), "ADDITEMS": _additems,
-    "FROZENSET": _tuple(None), "POP": _pop, "DUP": _dup, "MARK": _mark, "POP_MARK": _pop_mark, "GET": get(None),
+    "FROZENSET": _marked_tuple, "POP": _pop, "DUP": _dup, "MARK": _mark, "POP_MARK": _pop_mark, "GET": get(None),
     "BINGET": get(U1), "LONG_BINGET": get(U4), "PUT": put(None), "BINPUT": put(U1), "LONG_BINPUT": put(U4),
     "MEMOIZE": _memoize, "EXT1": _extension(U1), "EXT2": _extension(U2), "EXT4": _extension(I4), "GLOBAL": _global,
     "STACK_GLOBAL": _stack_global, "REDUCE": _reduce, "BUILD": _build, "INST": _inst, "OBJ": _obj, "NEWOBJ": _new,
