@@ -32,19 +32,10 @@ def examine(name: str, window: Window) -> Header | Fault:
         return safetensors.read(window)
     head = window.read(0, SNIFF)
     if kind == "gguf":
-        return _gguf(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)
+        return gguf.read(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return Header("pickle", {})
     return _torch_refuses(head, window.size) or Header("pickle", {})
-
-
-def _gguf(window: Window) -> Header | Fault:
-    try:
-        return gguf.read_gguf(window.read(0, 4 * 1024 * 1024))
-    except gguf.GgufError as error:
-        if error.short and window.size > 4 * 1024 * 1024:
-            return Header("gguf", {})
-        return fault("gguf-header", str(error))
 
 
 def _torch_refuses(head: bytes, size: int) -> Fault | None:

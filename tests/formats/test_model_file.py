@@ -49,14 +49,7 @@ GGUF = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + st
 
 
 def test_a_gguf_file_is_read_in_full() -> None:
-    assert examine("a.gguf", Sparse(GGUF, 1000)) == Header("gguf", {"w": Tensor("GGUF:F16", (2, 4), 16)})
-
-
-@pytest.mark.parametrize("head", [GGUF[:30], GGUF.replace(b"\x03", b"\x63", 1)])
-def test_a_gguf_file_that_is_damaged_is_a_fault(head: bytes) -> None:
-    fault = examine("a.gguf", Held(head))
-    assert isinstance(fault, Fault)
-    assert fault.id == "gguf-header"
+    assert examine("a.gguf", Sparse(GGUF, 96 + 32)) == Header("gguf", {"w": Tensor("GGUF:F16", (2, 4), 16)})
 
 
 def test_a_pickle_of_an_unknown_kind_is_not_accused() -> None:
