@@ -23,7 +23,7 @@ KEYS = [
 ROWS = [
     info("a.weight", (64, 256), 12, 0),
     info("a.bias", (64,), 0, 9216),
-    info("s", (), 30, 9472),
+    info("s", (), 0, 9472),
 ]
 WHOLE = assembled(ROWS, KEYS)
 SIZE = len(WHOLE) + 9504
@@ -53,7 +53,7 @@ def test_names_types_shapes_and_sizes_are_read() -> None:
     assert header.tensors == {
         "a.weight": Tensor("GGUF:Q4_K", (64, 256), 64 * 144),
         "a.bias": Tensor("GGUF:F32", (64,), 256),
-        "s": Tensor("GGUF:BF16", (), 2),
+        "s": Tensor("GGUF:F32", (), 4),
     }
 
 
@@ -97,6 +97,8 @@ def test_a_cut_header_is_a_fault_that_forge_raises_for_too(length: int) -> None:
         (assembled(one(kind=4), []), "gguf-type", "4 is not a valid"),
         (assembled(one(kind=39), []), "gguf-type", "39 is not a valid"),
         (assembled(one((33,)), []), "gguf-shape", r"row size \(33\) is not a multiple of Q8_0 block size \(32\)"),
+        (assembled(one((), 30), []), "gguf-shape", "tuple index out of range"),
+        (assembled(one((0, 1 << 62, 4), 0), []), "gguf-shape", None),
         (assembled(one() + one(), []), "gguf-duplicate", "duplicated tensor with name x"),
         (assembled(one(), [key("general.alignment", 33)]), "gguf-alignment", None),
         (assembled(one(), [key("general.alignment", "x")]), "gguf-alignment", "Bad type for general.alignment field"),
@@ -116,7 +118,7 @@ def test_damage_is_named(data: bytes, kind: str, forge: str | None) -> None:
 def test_cut_data_says_how_much_is_there() -> None:
     found = fault(WHOLE, len(WHOLE) + 9000)
     assert (found.id, found.offset) == ("data-cut", len(WHOLE) + 9000)
-    assert "9,474 bytes of weights belong in it, 9,000 are there; 'a.weight' is not whole" in found.message
+    assert "9,476 bytes of weights belong in it, 9,000 are there; 'a.weight' is not whole" in found.message
     assert found.forge_says == "ValueError: cannot reshape array of size 9000 into shape (64,144)"
 
 

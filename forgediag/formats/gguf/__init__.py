@@ -7,7 +7,7 @@ from dataclasses import replace
 from forgediag.formats.faults import fault
 from forgediag.formats.gguf.head import Damaged, Head, read_head
 from forgediag.formats.gguf.reference import says
-from forgediag.formats.gguf.types import BLOCKS, COMPUTES, FORGE_READS, TYPES
+from forgediag.formats.gguf.types import BLOCKS, COMPUTES, FORGE_READS, ITEMS, TYPES
 from forgediag.formats.window import Window
 from forgediag.model import Fault, Header, Tensor
 
@@ -84,7 +84,8 @@ def _tensor(name: str, dims: tuple[int, ...], number: int, offset: int) -> Tenso
     count = 1
     for length in dims:
         count *= length
-    if (dims[0] if dims else 1) % block or count >= 2**63:
+    wide = dims[0] if dims else int(kind in ITEMS)
+    if wide % block or count >= 2**63 or max(dims, default=0) >= 2**48 or not (dims or wide):
         raise Damaged(fault("gguf-shape", f"tensor {name!r} of type {kind} has the shape {dims}", offset=offset))
     return Tensor(f"GGUF:{kind}", dims[::-1], count // block * size)
 

@@ -23,6 +23,7 @@ _NO_VIEW = (
     "ValueError: When changing to a larger dtype, its size must be a divisor of the total size in bytes of the last"
     " axis of the array."
 )
+_TOO_BIG = "ValueError: array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum possible size."
 _ENDLESS = 5_000_000
 _DEEP = 900
 _WORD = 2**64
@@ -209,19 +210,21 @@ class _Reading:
                 row = f"Quantized tensor row size ({shape[-1]})"
                 raise _Raises(f"ValueError: {row} is not a multiple of {name} block size ({block})")
             shape = (*shape[:-1], shape[-1] // block * size)
-        self.reshape(self.extent(self.offset(place), item, count) // item, shape)
+        self.reshape(self.extent(self.offset(place), item, count) // item, shape, item)
 
     def offset(self, place: bytes) -> int:
         # numpy 2 wraps at 64 bits; numpy 1.26 adds an int64 and a uint64 as floats
         added = self.at + self.number(place)
         return added % _WORD if self.reader == "newest" else int(float(self.at) + float(self.number(place)))
 
-    def reshape(self, count: int, shape: tuple[int, ...]) -> None:
+    def reshape(self, count: int, shape: tuple[int, ...], item: int) -> None:
         most = 64 if self.reader == "newest" else 32
         if len(shape) > most:
             raise _Raises(f"ValueError: maximum supported dimension for an ndarray is {most}, found {len(shape)}")
         if any(size >= _WORD // 2 for size in shape):
             raise _Raises("ValueError: Maximum allowed dimension exceeded")
+        if 0 in shape and math.prod(size for size in shape if size) * item >= _WORD // 2:
+            raise _Raises(_TOO_BIG)
         if math.prod(shape) != count:
             written = f"({shape[0]},)" if len(shape) == 1 else f"({','.join(map(str, shape))})"
             raise _Raises(f"ValueError: cannot reshape array of size {count} into shape {written}")
