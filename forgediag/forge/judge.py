@@ -30,6 +30,8 @@ _MISPLACED: Mapping[str, tuple[str, str]] = {
 
 The transformer of a diffusers folder is not listed: Forge loads a bare one of some families."""
 
+_HINT = "input_hint_block.0.weight"
+
 _REFUSES = "ValueError: Failed to recognize model type!"
 """What Forge dfdcbab raises for a file in which it finds no UNet (backend/loader.py; observed)."""
 
@@ -71,10 +73,14 @@ def judge(name: str, window: Window, role: Role | None = None) -> Judged:
 
 def misplaced(header: Header) -> Fault | None:
     """Whether a file in the checkpoint folder is no checkpoint."""
-    known = _MISPLACED.get(families.detect(header).family)
+    found = families.detect(header)
+    # a bare ControlNet is the first half of a UNet, and Forge's detection takes it for a whole one
+    half = found.bare and _HINT in header.tensors
+    known = _MISPLACED.get("controlnet" if half else found.family)
     if known is None:
         return None
-    return fault(known[0], f"the file is {known[1]}, not a checkpoint", says=_REFUSES)
+    says = None if found.base is not None else _REFUSES
+    return fault(known[0], f"the file is {known[1]}, not a checkpoint", says=says)
 
 
 def _whole(name: str, window: Window) -> Judged:
