@@ -14,6 +14,8 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE = re.compile(rb"^size (\d{1,18})$", re.MULTILINE)
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--", b"<error")
 _LATER_PICKLES = tuple(bytes((0x80, version)) for version in range(2, 6))
+_PACKED = (b".safetensors", b".ckpt", b".gguf", b".pt", b".pth", b".bin", b".txt", b".json", b".md")
+"""Endings of what people pack; torch's own archives begin with a record without one, or data.pkl."""
 _ARCHIVES = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!", "RAR"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
@@ -55,6 +57,8 @@ def _text(head: bytes, size: int) -> Fault | None:
 def _other_format(head: bytes) -> Fault | None:
     if head.startswith(b"GGUF"):
         return _misnamed("gguf", "a GGUF file")
+    if head.startswith(b"PK\x03\x04") and head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(_PACKED):
+        return fault("archive", "the file is a zip archive with the model inside", offset=0)
     if head.startswith(b"PK\x03\x04"):
         return _misnamed("zip", "a zip archive, as torch.save writes them")
     if head.startswith(_LATER_PICKLES):

@@ -28,10 +28,10 @@ def examine(name: str, window: Window) -> Header | Fault:
     Raises:
         OSError: the file cannot be read, or judging it takes more of it than the window gives.
     """
-    return judge(name, window)[0]
+    return inspect(name, window)[0]
 
 
-def judge(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
+def inspect(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
     """As `examine`, with what loading the file would run; None for formats in which nothing can.
 
     Raises:
@@ -42,7 +42,7 @@ def judge(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
         return safetensors.read(window), None
     head = window.read(0, SNIFF)
     if kind == "gguf":
-        return (_gguf(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)), None
+        return (gguf.read(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)), None
     from forgediag.formats import pickle  # noqa: PLC0415 - few have such files: their reader is not loaded for nothing
 
     reading = pickle.read(window)
@@ -50,15 +50,6 @@ def judge(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
         return reading.found, reading.safety
     known = _impostor(head, window.size)
     return (replace(known, forge_says=reading.found.forge_says) if known else reading.found), reading.safety
-
-
-def _gguf(window: Window) -> Header | Fault:
-    try:
-        return gguf.read_gguf(window.read(0, 4 * 1024 * 1024))
-    except gguf.GgufError as error:
-        if error.short and window.size > 4 * 1024 * 1024:
-            return Header("gguf", {})
-        return fault("gguf-header", str(error))
 
 
 def _impostor(head: bytes, size: int) -> Fault | None:

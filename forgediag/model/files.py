@@ -35,11 +35,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A model file's header: tensors by name in file order."""
+    """A model file's header: tensors by name in file order. `doubt` is what is odd about it though Forge reads it."""
 
     format: FileFormat
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    doubt: Fault | None = None
 
 
 Role = Literal["checkpoint", "module"]

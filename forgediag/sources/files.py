@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import autoencoder, families, selection
+from forgediag.forge.judge import judge
 from forgediag.formats import model_file
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
 from forgediag.sources.paths import local_path
@@ -155,13 +156,12 @@ def read_header(local: str) -> Header | Fault:
 
 def _examine(path: str, local: str, role: Role) -> ModelFile:
     with opened(local) as window:
-        (found, safety), size = model_file.judge(local, window), window.size
-    if isinstance(found, Fault):
-        family, channels, vae, fault = "unknown", None, None, found
-        parts: Mapping[str, int] = {}
-    else:
-        family, channels, parts = families.describe(found)
-        vae, fault = autoencoder.find(found), None
+        found, size = judge(local, window, role), window.size
+    family, channels, vae = "unknown", None, None
+    parts: Mapping[str, int] = {}
+    if found.header is not None:
+        family, channels, parts = families.describe(found.header)
+        vae = autoencoder.find(found.header)
     return ModelFile(
         path=path,
         local=local,
@@ -170,12 +170,12 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         size=size,
         format=model_file.format_of(local),
         family=family,
-        fault=fault,
+        fault=found.fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
         vae_prefix=None if vae is None else vae.prefix,
-        safety=safety,
+        safety=found.safety,
     )
 
 

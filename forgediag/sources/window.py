@@ -76,7 +76,7 @@ def opened(local: str) -> Iterator[FileWindow]:
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError("is not a regular file")
+            raise OSError("is a directory" if stat.S_ISDIR(found.st_mode) else "is not a regular file")
         yield FileWindow(handle, found.st_size)
     finally:
         os.close(handle)

@@ -47,12 +47,18 @@ def write_safetensors(path: Path, tensors: Shapes, metadata: Mapping[str, str] |
     return write_sparse(path, head, size)
 
 
-def write_sparse(path: Path, head: bytes, size: int) -> Path:
-    """Write a file of `size` bytes that begins with `head` and is zero from there on."""
+def write_sparse(path: Path, head: bytes, size: int, *, end: bytes = b"\x3c" * 4096) -> Path:
+    """Write a file of `size` bytes that begins with `head`, is a hole from there on, and ends in `end` if it has room.
+
+    A hole up to the end would be what an unfinished download leaves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(head)
         file.truncate(size)
+        if end and size >= len(head) + len(end):
+            file.seek(size - len(end))
+            file.write(end)
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgediag.formats.model_file import examine, format_of, judge
+from forgediag.formats.model_file import examine, format_of, inspect
 from forgediag.formats.window import Held
 from forgediag.model import Fault, FileFormat, Header, Tensor
 from forgediag.testing.files import Sparse, safetensors_header, vae_shapes
@@ -42,14 +42,7 @@ GGUF = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + st
 
 
 def test_a_gguf_file_is_read_in_full() -> None:
-    assert examine("a.gguf", Sparse(GGUF, 1000)) == Header("gguf", {"w": Tensor("GGUF:F16", (2, 4), 16)})
-
-
-@pytest.mark.parametrize("head", [GGUF[:30], GGUF.replace(b"\x03", b"\x63", 1)])
-def test_a_gguf_file_that_is_damaged_is_a_fault(head: bytes) -> None:
-    fault = examine("a.gguf", Held(head))
-    assert isinstance(fault, Fault)
-    assert fault.id == "gguf-header"
+    assert examine("a.gguf", Sparse(GGUF, 96 + 32)) == Header("gguf", {"w": Tensor("GGUF:F16", (2, 4), 16)})
 
 
 def test_a_checkpoint_that_is_nothing_known_cannot_be_read() -> None:
@@ -60,7 +53,7 @@ def test_a_checkpoint_that_is_nothing_known_cannot_be_read() -> None:
 
 def test_the_weights_of_a_pickle_are_listed_and_what_it_would_run_is_named() -> None:
     file = torch_zip({"state_dict": {"w": Weight("F16", (2, 3))}, "x": Code(reach("os", "getcwd") + b")R")})
-    header, safety = judge("a.ckpt", Held(file))
+    header, safety = inspect("a.ckpt", Held(file))
     assert isinstance(header, Header)
     assert header.tensors == {"w": Tensor("F16", (2, 3), 12)}
     assert safety is not None
@@ -68,8 +61,8 @@ def test_the_weights_of_a_pickle_are_listed_and_what_it_would_run_is_named() -> 
 
 
 def test_nothing_can_run_in_other_formats() -> None:
-    assert judge("vae.safetensors", Sparse(HEAD, SIZE))[1] is None
-    assert judge("a.gguf", Sparse(GGUF, 1000))[1] is None
+    assert inspect("vae.safetensors", Sparse(HEAD, SIZE))[1] is None
+    assert inspect("a.gguf", Sparse(GGUF, 1000))[1] is None
 
 
 @pytest.mark.parametrize(

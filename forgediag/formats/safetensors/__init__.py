@@ -47,8 +47,19 @@ def read(window: Window) -> Header | Fault:
         metadata, tensors = _judge(raw, window.size - 8 - length)
     except Refused as refused:
         other = recognise(head[:SNIFF], window.size) if refused.fault.id.startswith("header-") else None
+        if refused.fault.id == "data-extra":
+            other = _second(window, refused.fault.offset or 0)
         return replace(other, forge_says=refused.fault.forge_says) if other else refused.fault
     return Header("safetensors", tensors, metadata)
+
+
+def _second(window: Window, end: int) -> Fault | None:
+    """Whether what follows the last tensor is another file."""
+    head = window.read(end, SNIFF)
+    length = int.from_bytes(head[:8], "little")
+    if head[8:10] == b'{"' and 2 <= length <= window.size - end - 8:
+        return fault("two-files", f"a second safetensors file begins at {end:,}", offset=end)
+    return None
 
 
 def _length(head: bytes, size: int) -> int:

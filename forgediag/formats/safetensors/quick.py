@@ -17,9 +17,6 @@ _SHAPE = re.compile(r"(?:0|[1-9][0-9]{0,18})(?:,(?:0|[1-9][0-9]{0,18}))*\Z")
 _METADATA = '{"__metadata__":'
 _USIZE_MAX = 2**64 - 1
 
-Shape = tuple[tuple[int, ...], int]
-"""A shape and its number of elements."""
-
 
 def read(text: str, room: int) -> tuple[dict[str, str], dict[str, Tensor]] | None:
     """Metadata and tensors of a good header in the usual spelling; None for any other, which `strict` must judge.
@@ -52,31 +49,33 @@ def read(text: str, room: int) -> tuple[dict[str, str], dict[str, Tensor]] | Non
 
 def _tensors(found: list[tuple[str, str, str, str, str, str]], room: int) -> dict[str, Tensor] | None:
     tensors: dict[str, Tensor] = {}
-    shapes: dict[str, Shape | None] = {}
+    known: dict[tuple[str, str], Tensor] = {}
     rows = [(int(begin), int(end), name, dtype, shape) for _, name, dtype, shape, begin, end in found]
     rows.sort()
     position = 0
     for begin, end, name, dtype, written in rows:
-        if written not in shapes:
-            shapes[written] = _shape(written)
-        shape = shapes[written]
-        taken = end - begin
-        if shape is None or begin != position or shape[1] * SIZES.get(dtype, 0) != taken or dtype not in SIZES:
+        tensor = known.get((dtype, written))
+        if tensor is None:
+            tensor = _tensor(dtype, written)
+            if tensor is None:
+                return None
+            known[dtype, written] = tensor
+        if begin != position or tensor.nbytes != end - begin:
             return None
-        tensors[name] = Tensor(dtype, shape[0], taken)
+        tensors[name] = tensor
         position = end
     return tensors if position == room else None
 
 
-def _shape(text: str) -> Shape | None:
-    if not text:
-        return (), 1
-    if not _SHAPE.match(text):
+def _tensor(dtype: str, written: str) -> Tensor | None:
+    """A tensor by its dtype and shape as they are written; None where either is unusual."""
+    size = SIZES.get(dtype)
+    if size is None or (written and not _SHAPE.match(written)):
         return None
-    sizes = tuple(map(int, text.split(",")))
-    count = 1
-    for size in sizes:
-        count *= size
+    shape = tuple(map(int, written.split(","))) if written else ()
+    count = size
+    for length in shape:
+        count *= length
         if count > _USIZE_MAX:
             return None
-    return sizes, count
+    return Tensor(dtype, shape, count)
