@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
 from forgediag.config import Config, state_dir
+from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
 from forgediag.model import (
+    MB,
     CheckResult,
     Finding,
     Gap,
@@ -47,6 +49,7 @@ class Daemon:
         gpus: GpuSource,
         *,
         on_report: Callable[[Report], None] | None = None,
+        keep_history: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +60,7 @@ class Daemon:
             checks: what to judge.
             gpus: the sampler, not yet started.
             on_report: told of each new report.
+            keep_history: whether generations, changes and curves are kept on disk, as far as the config wants it.
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
@@ -67,10 +71,16 @@ class Daemon:
         self._hasher: Hasher | None = None
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
+        self._history: HistoryWriter | None = None
+        self._chronicle: Chronicle | None = None
+        if config.history.days > 0 and keep_history:
+            limits = Limits(config.history.days, config.history.megabytes * MB)
+            self._history = HistoryWriter(state_dir(config), limits, wall=wall)
+            self._chronicle = Chronicle(self._history.add)
         self._watches = [self._watch(index) for index in range(len(config.targets))]
         self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
         self._own: Own | None = None
-        self._nvml_meter, self._host_meter = Meter("nvml"), Meter("host")
+        self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
         self._report: Report | None = None
         self._was_stuck = False
         self._judged_at = float("-inf")
@@ -85,7 +95,14 @@ class Daemon:
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
         local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
-        return Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
+        watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
+        if self._history is not None:
+            watch.remember = self._history.add
+            with contextlib.suppress(HistoryError):  # there is none before the first start
+                history = History(state_dir(config))
+                watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
+                history.close()
+        return watch
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
@@ -96,6 +113,8 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""
         self._gpus.start()
+        if self._history is not None:
+            self._history.start()
         jobs = [self._every(self._config.pace.tick, self.tick), self._every(self._config.pace.host, self._read_host)]
         for watch in self._watches:
             watch.start()
@@ -130,6 +149,8 @@ class Daemon:
         self._gpus.stop()
         for watch in self._watches:
             watch.stop()
+        if self._history is not None:
+            self._history.stop()
         if self._hasher is not None:
             self._hasher.close()
 
@@ -188,12 +209,17 @@ class Daemon:
         self._was_stuck = stuck
         advice = {watch.poll.target.name: watch.adviser.advice for watch in self._watches}
         self._report = Report(snapshot, self._findings, self._results, advice)
+        if self._chronicle is not None:
+            self._chronicle.follow(self._report)
         if self._on_report:
             self._on_report(self._report)
         return self._report
 
     def _meters(self) -> list[Meter]:
         own = [self._nvml_meter, self._host_meter]
+        if self._history is not None:
+            self._history_meter.record(self._history.gap, 0.0, self._wall())
+            own.append(self._history_meter)
         return own + [meter for watch in self._watches for meter in (watch.poll.meter, watch.local.meter)]
 
     def report(self) -> Report | None:

@@ -19,7 +19,10 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Every check once: what is wrong, why one can tell, what to do.",
     "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
-    "options": "Forge's options: show them, set them with read-back.",
+    "hash": "What model files are known by, and whether they are what they should be.",
+    "probe": "Whether Forge will load these files, and the exact error if not.",
+    "profile": "Where a generation's time and memory go: recorded, by phase, as HTML.",
+    "options": "Forge's options: show, set with read-back, who changed what when, undo.",
     "assets": "Write dashboards and alerting rules.",
 }
 

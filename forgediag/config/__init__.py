@@ -45,6 +45,14 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """How much is remembered on disk: days (0 remembers nothing) and megabytes."""
+
+    days: float = 90.0
+    megabytes: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
@@ -94,6 +102,7 @@ class Config:
     targets: tuple[TargetConfig, ...] = (TargetConfig(),)
     pace: Paces = Paces()
     sampling: Sampling = Sampling()
+    history: HistoryConfig = HistoryConfig()
 
     def address(self) -> tuple[str, int]:
         """`listen` as host and port.
@@ -109,7 +118,7 @@ class Config:
 
 T = TypeVar("T")
 
-SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling}
+SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "history": HistoryConfig}
 TARGET_FLAGS = {
     "forge": "url",
     "forge_dir": "directory",
@@ -223,6 +232,8 @@ def _checked(config: Config) -> Config:
             value = getattr(section, item.name)
             if isinstance(value, float) and not 0.001 <= value <= 86400:
                 raise ConfigError(f"{item.name} is {value:g}; it must lie between 0.001 and 86400")
+    if config.history.days < 0 or not 1 <= config.history.megabytes <= 10_000:
+        raise ConfigError("[history] keeps 0 or more days, and between 1 and 10000 megabytes")
     if not config.sampling.windows or not all(1 <= window <= 86400 for window in config.sampling.windows):
         raise ConfigError(f"windows is {list(config.sampling.windows)}; each must lie between 1 and 86400 seconds")
     if config.log_level.lower() not in {"debug", "info", "warning", "error"}:

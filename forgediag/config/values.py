@@ -31,6 +31,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    return int(value)
+
+
 def _boolean(value: Any) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, bool):
@@ -68,6 +74,7 @@ def _table(value: Any) -> dict[str, str]:
 
 CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "float": (_number, "a number"),
+    "int": (_whole, "a whole number"),
     "bool": (_boolean, "true or false"),
     "str": (_string, "a text"),
     "str | None": (_string, "a text"),

@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -28,6 +29,8 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
     Advice,
     CheckResult,
@@ -50,10 +53,12 @@ __all__ = [
     "Advice",
     "Basis",
     "Call",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -78,17 +83,24 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
     "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
@@ -102,4 +114,6 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "VerdictChange",
+    "Way",
 ]

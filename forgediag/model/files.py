@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forgediag.model.known import Known
+from forgediag.model.prediction import Prediction
 from forgediag.model.safety import Safety
 
 
@@ -52,7 +53,6 @@ class ModelFile:
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
     `safety` is what loading it would run, None for formats in which nothing can.
-    `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
     """
 
     path: str
@@ -66,7 +66,6 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
-    vae_prefix: str | None = None
     safety: Safety | None = None
 
 
@@ -74,12 +73,14 @@ class ModelFile:
 class Files:
     """The files behind Forge's listing that can be read here.
 
-    `unreadable` says why for each other path; `pending` files were not looked at yet.
+    `unreadable` says why for each other path; `pending` files were not looked at yet. `prediction` is what comes of
+    loading the selected ones, None where not all of them could be read.
     """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: int = 0
+    prediction: Known[Prediction] | None = None
 
     @property
     def selected(self) -> tuple[ModelFile, ...]:

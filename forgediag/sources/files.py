@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import autoencoder, families, selection
+from forgediag.forge import families, selection
 from forgediag.forge.judge import judge
 from forgediag.formats import model_file
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.sources.forecast import Forecast
 from forgediag.sources.paths import local_path
 from forgediag.sources.window import opened
 
@@ -58,6 +59,7 @@ class FileReader:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._forecast = Forecast()
 
     def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
@@ -85,7 +87,17 @@ class FileReader:
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
-        return Files(tuple(files.values()), unreadable, pending)
+        return Files(tuple(files.values()), unreadable, pending, self._prediction(listing, options))
+
+    def _prediction(self, listing: Listing, options: Known[Options]) -> Known[Prediction] | None:
+        """What comes of loading what is selected, where all of it was read."""
+        if isinstance(options, Gap):
+            return None
+        paths = selection.selected_paths(listing, options)
+        seen = [self._seen[path] for path in paths if path in self._seen]
+        if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
+            return None
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
@@ -157,11 +169,10 @@ def read_header(local: str) -> Header | Fault:
 def _examine(path: str, local: str, role: Role) -> ModelFile:
     with opened(local) as window:
         found, size = judge(local, window, role), window.size
-    family, channels, vae = "unknown", None, None
+    family, channels = "unknown", None
     parts: Mapping[str, int] = {}
     if found.header is not None:
         family, channels, parts = families.describe(found.header)
-        vae = autoencoder.find(found.header)
     return ModelFile(
         path=path,
         local=local,
@@ -174,7 +185,6 @@ def _examine(path: str, local: str, role: Role) -> ModelFile:
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        vae_prefix=None if vae is None else vae.prefix,
         safety=found.safety,
     )
 

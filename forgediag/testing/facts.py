@@ -66,7 +66,6 @@ def model_file(
     path: str = CHECKPOINT,
     family: str = "sdxl",
     channels: int | None = 4,
-    vae_prefix: str | None = "first_stage_model.",
     fault: Fault | None = None,
 ) -> ModelFile:
     """A whole, selected file: the checkpoint, or with another path a module."""
@@ -83,13 +82,12 @@ def model_file(
         latent_channels=channels,
         component_bytes={"KModel": 5 * GIB} if checkpoint else {"IntegratedAutoencoderKL": 300 * MB},
         sha256=BASE_SHA256 if checkpoint else VAE_SHA256,
-        vae_prefix=vae_prefix,
     )
 
 
-def vae_file(channels: int = 4, prefix: str = "", path: str = VAE) -> ModelFile:
+def vae_file(channels: int = 4, path: str = VAE) -> ModelFile:
     """A whole, selected VAE file."""
-    return model_file(path, "vae", channels, prefix)
+    return model_file(path, "vae", channels)
 
 
 FILES = Files((model_file(), vae_file()))

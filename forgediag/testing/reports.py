@@ -41,7 +41,7 @@ CHECKS = (
     "selected-model-missing",
     "model-file-whole",
     "model-file-genuine",
-    "vae-latent-channels",
+    "model-will-load",
     "inference-memory-range",
     "gpu-other-processes",
     "host-ram",
