@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from forgediag.formats.pickle.values import Global, Kind, Made
 
@@ -97,7 +98,7 @@ def harmless(function: Global, arguments: object) -> bool:
     if not isinstance(arguments, tuple):
         return False
     rule = _RULES.get(function.name)
-    return rule is None or rule(arguments)
+    return rule is None or rule(cast("tuple[object, ...]", arguments))
 
 
 def _encodes(arguments: tuple[object, ...]) -> bool:

@@ -6,7 +6,7 @@ import struct
 from typing import NoReturn
 
 from forgediag.formats.pickle import allowed, limits
-from forgediag.formats.pickle.build import construct, stored
+from forgediag.formats.pickle.build import construct, sequence, stored
 from forgediag.formats.pickle.values import OPAQUE, Array, Global, Made, Pairs, Storage
 from forgediag.model import Call, Safety
 
@@ -199,7 +199,7 @@ class Machine:
         if not allowed.harmless(function, arguments):
             self.report(function.module, function.name)
             return Made(function.full)
-        return construct(function, arguments if isinstance(arguments, tuple) else ())
+        return construct(function, sequence(arguments))
 
     def change(self, target: object) -> None:
         """A value is written into: told where that is a class, function or tensor and not a value built here."""

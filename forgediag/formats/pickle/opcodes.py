@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
+from typing import cast
 
 from forgediag.formats.pickle import limits
 from forgediag.formats.pickle.constants import (
@@ -132,7 +133,7 @@ def _append(machine: Machine) -> None:
 def _extend(machine: Machine, items: list[object]) -> None:
     target = machine.top()
     if isinstance(target, list):
-        target.extend(items)
+        cast("list[object]", target).extend(items)
     else:
         machine.change(target)
 

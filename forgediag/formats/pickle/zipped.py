@@ -95,15 +95,16 @@ def _versions(window: Window, records: tuple[Record, ...], root: str) -> Fault |
     if f"{root}/constants.pkl" in {record.name for record in records}:
         return fault("torchscript", "the file is a TorchScript archive: a program, not a model's weights")
     version = said.get(f"{root}/.data/version", said.get(f"{root}/version", ""))
-    if not version.strip().isdecimal():
+    digits = version.strip()
+    if not digits.isdecimal():
         says = f"RuntimeError: Couldn't parse the version {version} as Long Long."
-        return fault("zip-version", f"the archive's version {version.strip()!r} is not a number", says=says)
-    if int(version) > _NEWEST:
+        return fault("zip-version", f"the archive's version {digits!r} is not a number", says=says)
+    if int(digits) > _NEWEST:
         says = (
-            f"RuntimeError: Attempted to read a PyTorch file with version {int(version)}, but the maximum supported"
+            f"RuntimeError: Attempted to read a PyTorch file with version {int(digits)}, but the maximum supported"
             f" version for reading is {_NEWEST}"
         )
-        return fault("zip-version", f"the archive's version {int(version)} is newer than any torch", says=says)
+        return fault("zip-version", f"the archive's version {int(digits)} is newer than any torch", says=says)
     if (order := said.get(f"{root}/byteorder", "little")) not in {"little", "big"}:
         message = f"the archive's byte order {order!r} does not exist"
         return fault("zip-version", message, says=f"ValueError: Unknown endianness type: {order}")

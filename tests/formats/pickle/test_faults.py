@@ -146,6 +146,10 @@ def test_a_tensor_without_data_of_its_own_reaches_nowhere() -> None:
     assert isinstance(read(Held(torch_zip({"z": Weight("F32", (3, 0))}))).found, Header)
 
 
+def test_a_version_may_be_followed_by_any_blank() -> None:
+    assert isinstance(read(Held(zipped([("a/data.pkl", b"N."), ("a/version", b"3\x1e")]))).found, Header)
+
+
 def test_records_whose_contents_changed_are_named_with_their_tensor() -> None:
     place = ZIP.index(b"archive/data/0") + len(b"archive/data/0")
     [fault] = bad_records(Held(patched(ZIP, place + 8, b"\x01")))
