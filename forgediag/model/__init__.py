@@ -47,6 +47,7 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
 from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Call",
     "Cause",
     "CheckResult",
     "Checkpoint",
@@ -106,6 +108,7 @@ __all__ = [
     "Progress",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",
