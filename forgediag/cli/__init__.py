@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Every check once: what is wrong, why one can tell, what to do.",
     "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
+    "explain": "Causes and fixes for Forge's console log or an API's error.",
     "options": "Forge's options: show them, set them with read-back.",
     "assets": "Write dashboards and alerting rules.",
 }
