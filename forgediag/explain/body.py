@@ -42,7 +42,7 @@ def _lines(body: Any, depth: int) -> Iterator[str]:
     if depth > DEEPEST:
         raise BodyError("nested too deep to be an answer of Forge")
     if isinstance(body, dict):
-        for key, value in _pairs(body):
+        for key, value in _pairs(body):  # pyright: ignore[reportUnknownArgumentType] - JSON
             if isinstance(value, str):
                 yield from _told(key, value)
             else:

@@ -80,7 +80,8 @@ class _Log:
             self.troubles[earlier] = replace(old, follow_ups=_add(old, (trouble.root, *trouble.follow_ups)))
             return
         key = _key(trouble.root)
-        if (old := self.troubles.pop(key, None)) is not None:
+        if key in self.troubles:
+            old = self.troubles.pop(key)
             trouble = replace(trouble, follow_ups=_add(trouble, old.follow_ups), times=old.times + 1)
         self.troubles[key] = trouble
         if trouble.rank > 2:

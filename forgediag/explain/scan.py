@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+from forgediag.explain.anchors import Anchors, Candidates
 from forgediag.explain.signature import Signature
-from forgediag.explain.text import HOT, framed, plain, squeezed
+from forgediag.explain.text import LONGEST, framed, plain, squeezed
 
 BATCH = 4000
 """Lines looked at together."""
 
 AHEAD = 12
 """Lines that a message may go on for after its first."""
+
+AROUND = 3
+"""Lines that a message may be wrapped over when it was only printed."""
 
 FRAMES = 400
 """Lines a traceback may have before its error; longer ones are taken for broken off."""
@@ -52,13 +56,14 @@ Numbered = tuple[int, str]
 
 def scan(lines: Iterable[str], signatures: Sequence[Signature]) -> Iterator[Said | Turn]:
     """What happened, in order. Memory is bounded whatever the lines are."""
-    scanner = _Scanner(signatures)
+    scanner = _Scanner(Anchors(signatures))
     rest: list[Numbered] = []
     numbered = _numbered(lines)
     while batch := list(islice(numbered, BATCH)):
         batch = rest + batch
-        yield from scanner.read(batch, len(batch) - AHEAD)
-        rest = batch[max(scanner.position, 0) :]
+        end = max(len(batch) - AHEAD, 0)
+        yield from scanner.read(batch, end)
+        rest = batch[end:]
     yield from scanner.read(rest, len(rest))
     yield from scanner.broken_off()
 
@@ -69,61 +74,62 @@ def _numbered(lines: Iterable[str]) -> Iterator[Numbered]:
         if "\r" in line:
             for part in line.split("\r"):
                 if part:
-                    yield number, part
+                    yield number, part[:LONGEST]
         else:
-            yield number, line
+            yield number, line[:LONGEST]
 
 
 class _Scanner:
-    """Where in a traceback the reading is."""
+    """Where in a traceback the reading is, and what could be in the lines at hand."""
 
-    def __init__(self, signatures: Sequence[Signature]) -> None:
-        self._signatures = signatures
-        self._framed = tuple(signature for signature in signatures if signature.frames)
+    def __init__(self, anchors: Anchors) -> None:
+        self._anchors = anchors
+        self._found: Candidates = {}
         self._open = 0
         self._linked = False
         self._chain = 0
         self._frames: Said | None = None
-        self.position = 0
 
-    def read(self, lines: list[Numbered], end: int) -> Iterator[Said | Turn]:
-        """Lines up to `end`; `position` is then the first that was not read."""
-        blob = "\n".join(text for _, text in lines)
-        words = [word for word in HOT if word in blob]
-        at, skipping = 0, not words
-        while at < end:
-            number, text = lines[at]
-            if self._open:
+    def read(self, lines: Sequence[Numbered], end: int) -> Iterator[Said | Turn]:
+        """The lines before `end`; those after it are only looked ahead at."""
+        marked, self._found = self._anchors.find([text for _, text in lines])
+        near = {line - before for line in self._found for before in range(AROUND)}
+        looked_at = sorted(line for line in marked | near if 0 <= line < end)
+        at = 0
+        for line in looked_at:
+            while self._open and at < line:
                 yield from self._in_traceback(lines, at)
-            elif not skipping and any(word in text for word in words):
-                yield from self._outside(number, plain(text), lines, at)
-            elif not skipping and at + 1 < len(lines) and any(word in lines[at + 1][1] for word in words):
-                yield from self._printed(number, plain(text), lines, at)
+                at += 1
+            at = max(at, line)
+            if at == line:
+                yield from (self._in_traceback if self._open else self._outside)(lines, at)
+                at += 1
+        while self._open and at < end:
+            yield from self._in_traceback(lines, at)
             at += 1
-        self.position = at
 
-    def _outside(self, number: int, text: str, lines: list[Numbered], at: int) -> Iterator[Said | Turn]:
+    def _outside(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
+        number, text = lines[at][0], plain(lines[at][1])
         if any(link in text for link in _LINKS):
             self._linked = True
         elif "Traceback (most recent call last)" in text or text.lstrip().startswith('File "'):
             self._begin()
-            self._look_at_frame(number, text)
-        elif (turn := _turn(number, text)) is not None:
-            self._linked = False
-            yield turn
-            yield from self._printed(number, text, lines, at)
+            self._look_at_frame(number, text, at)
         else:
-            yield from self._printed(number, text, lines, at)
+            if (turn := _turn(number, text)) is not None:
+                self._linked = False
+                yield turn
+            yield from self._printed(lines, at)
 
     def _begin(self) -> None:
         self._chain += not self._linked
         self._open, self._linked, self._frames = 1, False, None
 
-    def _in_traceback(self, lines: list[Numbered], at: int) -> Iterator[Said | Turn]:
+    def _in_traceback(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
         number, text = lines[at][0], plain(lines[at][1])
         self._open += 1
         if not text or text[0] == " " or framed(text):
-            self._look_at_frame(number, text)
+            self._look_at_frame(number, text, at)
             if self._open > FRAMES:
                 yield from self.broken_off()
         elif _is_raised(text):
@@ -131,9 +137,9 @@ class _Scanner:
             yield self._raised(number, text, lines, at)
         elif any(link in text for link in _LINKS) or _turn(number, text) is not None:
             self._open = 0
-            yield from self._outside(number, text, lines, at)
+            yield from self._outside(lines, at)
         elif "Traceback (most recent call last)" not in text:
-            yield from self._printed(number, text, lines, at)
+            yield from self._printed(lines, at)
 
     def broken_off(self) -> Iterator[Said]:
         """What the frames of a traceback told whose error never came."""
@@ -141,36 +147,41 @@ class _Scanner:
             yield self._frames
         self._open, self._frames = 0, None
 
-    def _look_at_frame(self, number: int, text: str) -> None:
-        for signature in self._framed:
-            if signature.weigh(squeezed(text)):
-                self._frames = Said(number, text.strip(), signature, self._chain)
+    def _look_at_frame(self, number: int, text: str, at: int) -> None:
+        found = self._heaviest(squeezed(text), at, 1, None) if at in self._found else None
+        if found is not None and found.frames:
+            self._frames = Said(number, text.strip(), found, self._chain)
 
-    def _raised(self, number: int, text: str, lines: list[Numbered], at: int) -> Said:
+    def _raised(self, number: int, text: str, lines: Sequence[Numbered], at: int) -> Said:
         parts = [text, *_going_on(lines, at)]
-        found = self._heaviest("".join(map(squeezed, parts)), None)
+        found = self._heaviest("".join(map(squeezed, parts)), at, len(parts), None)
         if found is None and self._frames is not None:
             return self._frames
         return Said(number, _quoted(text), found, self._chain)
 
-    def _printed(self, number: int, text: str, lines: list[Numbered], at: int) -> Iterator[Said]:
+    def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
+        number, text = lines[at][0], plain(lines[at][1])
         first = squeezed(text)
         if not first:
             return
-        whole = first + "".join(squeezed(plain(line)) for _, line in lines[at + 1 : at + 4])
-        found = self._heaviest(whole, len(first))
+        whole = first + "".join(squeezed(plain(line)) for _, line in lines[at + 1 : at + AROUND + 1])
+        found = self._heaviest(whole, at, AROUND + 1, len(first))
         if found is not None or _is_error(text):
             yield Said(number, _quoted(text), found)
 
-    def _heaviest(self, whole: str, before: int | None) -> Signature | None:
+    def _heaviest(self, whole: str, at: int, count: int, before: int | None) -> Signature | None:
+        """What matches best of all that could be in `count` lines from `at`, and begins before `before`."""
         best, heaviest = None, 0
-        for signature in self._signatures:
-            if (weight := signature.weigh(whole, before)) > heaviest:
-                best, heaviest = signature, weight
+        for line in range(at, at + count):
+            for signature, pattern in self._found.get(line, ()):
+                if pattern.weight > heaviest:
+                    start = pattern.find(whole)
+                    if start >= 0 and (before is None or start < before):
+                        best, heaviest = signature, pattern.weight
         return best
 
 
-def _going_on(lines: list[Numbered], at: int) -> Iterator[str]:
+def _going_on(lines: Sequence[Numbered], at: int) -> Iterator[str]:
     """The further lines of an error's message."""
     for _, line in lines[at + 1 : at + AHEAD]:
         text = plain(line)

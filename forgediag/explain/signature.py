@@ -74,8 +74,8 @@ def _number(piece: str) -> tuple[re.Pattern[str], float]:
 class Signature:
     """One kind of failure.
 
-    `level`: "error"; "warning" (works, but not as it should); "note" (usual in healthy logs: told only for a short
-    excerpt); "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure: the cause is in front of it); "follow-up" (comes after another).
+    `level`: "error"; "warning" (works, but not as it should); "note" (usual in healthy logs: told only for an excerpt);
+    "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure: the cause is in front of it); "follow-up" (comes after another).
     `after`: ids whose follow-up it is when they came before, however long ago. `frames`: looked for in the frames of a
     traceback too. `forks`: where it was seen or is in the source; empty for all.
     """
@@ -93,16 +93,6 @@ class Signature:
     after: tuple[str, ...] = ()
     forks: tuple[str, ...] = ()
     frames: bool = False
-
-    def weigh(self, squeezed: str, before: int | None = None) -> int:
-        """The weight of its heaviest pattern that begins in the text, before `before`; 0 where none does."""
-        weight = 0
-        for pattern in self.patterns:
-            if pattern.weight > weight:
-                start = pattern.find(squeezed)
-                if start >= 0 and (before is None or start < before):
-                    weight = pattern.weight
-        return weight
 
 
 def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
