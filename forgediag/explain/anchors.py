@@ -27,12 +27,18 @@ MARKS = (
 )
 """What the course of things shows in: tracebacks, loads, starts, ends, and errors that no signature knows."""
 
+_COMMON = frozenset(
+    "model Model Model: loaded Loading memory Memory safetensors .safetensors' diffusion module dimension Sampler "
+    "{'checkpoint_info': {'filename': 'additional_modules': [] vars changed: Environment usable LoRAs".split()
+)
+"""Words that healthy logs are full of."""
+
 _WORDS = re.compile(r"<\d{1,6}\+>|\s|\*")
 
 
 def anchor(pattern: Pattern) -> str:
-    """The word of a pattern that text must hold for the pattern to be in it: its longest."""
-    return max(_WORDS.split(pattern.text), key=len)
+    """The word of a pattern that text must hold for the pattern to be in it: its longest that is not common."""
+    return max(_WORDS.split(pattern.text), key=lambda word: (word not in _COMMON, len(word)))
 
 
 class Anchors:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Literal
 
 from forgediag.explain.anchors import Anchors, Candidates
-from forgediag.explain.signature import Signature
+from forgediag.explain.signature import Pattern, Signature
 from forgediag.explain.text import LONGEST, framed, plain, squeezed
 
 BATCH = 4000
@@ -93,7 +93,7 @@ class _Scanner:
     def read(self, lines: Sequence[Numbered], end: int) -> Iterator[Said | Turn]:
         """The lines before `end`; those after it are only looked ahead at."""
         marked, self._found = self._anchors.find([text for _, text in lines])
-        near = {line - before for line in self._found for before in range(AROUND)}
+        near = {line - before for line, patterns in self._found.items() for before in range(_reach(patterns))}
         looked_at = sorted(line for line in marked | near if 0 <= line < end)
         at = 0
         for line in looked_at:
@@ -161,9 +161,11 @@ class _Scanner:
 
     def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
         number, text = lines[at][0], plain(lines[at][1])
-        first = squeezed(text)
-        if not first:
+        if not any(line in self._found for line in range(at, at + AROUND + 1)):
+            if _is_error(text):
+                yield Said(number, _quoted(text), None)
             return
+        first = squeezed(text)
         whole = first + "".join(squeezed(plain(line)) for _, line in lines[at + 1 : at + AROUND + 1])
         found = self._heaviest(whole, at, AROUND + 1, len(first))
         if found is not None or _is_error(text):
@@ -179,6 +181,11 @@ class _Scanner:
                     if start >= 0 and (before is None or start < before):
                         best, heaviest = signature, pattern.weight
         return best
+
+
+def _reach(patterns: Sequence[tuple[Signature, Pattern]]) -> int:
+    """How many lines before a word a pattern with it may begin, and one: a pattern that is one word is not wrapped."""
+    return 1 if all(" " not in pattern.text and "*" not in pattern.text for _, pattern in patterns) else AROUND
 
 
 def _going_on(lines: Sequence[Numbered], at: int) -> Iterator[str]:

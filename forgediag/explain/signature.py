@@ -75,7 +75,8 @@ class Signature:
     """One kind of failure.
 
     `level`: "error"; "warning" (works, but not as it should); "note" (usual in healthy logs: told only for an excerpt);
-    "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure: the cause is in front of it); "follow-up" (comes after another).
+    "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure, the cause is in front of
+    it); "follow-up" (comes after another).
     `after`: ids whose follow-up it is when they came before, however long ago. `frames`: looked for in the frames of a
     traceback too. `forks`: where it was seen or is in the source; empty for all.
     """
