@@ -28,8 +28,30 @@ MARKS = (
 """What the course of things shows in: tracebacks, loads, starts, ends, and errors that no signature knows."""
 
 _COMMON = frozenset(
-    "model Model Model: loaded Loading memory Memory safetensors .safetensors' diffusion module dimension Sampler "
-    "{'checkpoint_info': {'filename': 'additional_modules': [] vars changed: Environment usable LoRAs".split()
+    [
+        "model",
+        "Model",
+        "Model:",
+        "loaded",
+        "Loading",
+        "memory",
+        "Memory",
+        "safetensors",
+        ".safetensors'",
+        "diffusion",
+        "module",
+        "dimension",
+        "Sampler",
+        "{'checkpoint_info':",
+        "{'filename':",
+        "'additional_modules':",
+        "[]",
+        "vars",
+        "changed:",
+        "Environment",
+        "usable",
+        "LoRAs",
+    ]
 )
 """Words that healthy logs are full of."""
 
