@@ -31,7 +31,7 @@ def command(file: str | None, journal: str | None, wait: float, as_json: bool) -
     """
     if file is not None and journal is not None:
         raise Failure("--journal reads a unit's journal and FILE a file: give one of them")
-    if file is None and journal is None and sys.stdin.isatty():
+    if file is None and journal is None and _at_terminal():
         raise Failure("nothing to explain: give a log file, pipe one in, or use --journal UNIT")
     name = journal or ("standard input" if file in {None, "-"} else str(file))
     try:
@@ -41,6 +41,10 @@ def command(file: str | None, journal: str | None, wait: float, as_json: bool) -
         raise Failure(str(error)) from None
     click.echo(json.dumps(document(explanation), indent=1, ensure_ascii=False) if as_json else text(explanation))
     sys.exit(0 if explanation.known or not explanation.troubles else 1)
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _explain(texts: Iterator[str], name: str) -> Explanation:

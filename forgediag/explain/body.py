@@ -56,12 +56,12 @@ def _lines(body: Any, depth: int) -> Iterator[str]:
 
 def _pairs(body: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     """Its keys and values; error and message joined as Python prints them."""
-    error = str(body.get("error") or "")
-    message = body.get("message") or body.get("errors")
-    if error and isinstance(message, str):
+    error, message = body.get("error"), body.get("message") or body.get("errors")
+    joined = isinstance(error, str) and isinstance(message, str)
+    if joined:
         yield "", f"{error}: {message}"
     for key, value in body.items():
-        if key not in {"error", "message", "errors"} or not isinstance(message, str):
+        if not joined or key not in {"error", "message", "errors"}:
             yield str(key), value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Literal
 
 from forgediag.explain.anchors import Anchors, Candidates
@@ -25,9 +25,10 @@ FRAMES = 400
 """Lines a traceback may have before its error; longer ones are taken for broken off."""
 
 _RAISED = re.compile(r"[ |*]{0,8}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?$)")
+_MARGIN = re.compile(r"(?:\*{3} ?)?[ >]{0,16}")
 _ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration")
 _LINKS = ("During handling of the above exception", "The above exception was the direct cause")
-_OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", *_LINKS)
+_OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", "***", *_LINKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Scanner:
         self._linked = False
         self._chain = 0
         self._frames: Said | None = None
+        self._margin = ""
 
     def read(self, lines: Sequence[Numbered], end: int) -> Iterator[Said | Turn]:
         """The lines before `end`; those after it are only looked ahead at."""
@@ -113,7 +115,7 @@ class _Scanner:
         if any(link in text for link in _LINKS):
             self._linked = True
         elif "Traceback (most recent call last)" in text or text.lstrip().startswith('File "'):
-            self._begin()
+            self._begin(text)
             self._look_at_frame(number, text, at)
         else:
             if (turn := _turn(number, text)) is not None:
@@ -121,12 +123,14 @@ class _Scanner:
                 yield turn
             yield from self._printed(lines, at)
 
-    def _begin(self) -> None:
+    def _begin(self, text: str) -> None:
+        margin = _MARGIN.match(text)
+        self._margin = margin[0] if margin is not None and "Traceback (most" in text else ""
         self._chain += not self._linked
         self._open, self._linked, self._frames = 1, False, None
 
     def _in_traceback(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
-        number, text = lines[at][0], plain(lines[at][1])
+        number, text = lines[at][0], self._plain(lines[at][1])
         self._open += 1
         if not text or text[0] == " " or framed(text):
             self._look_at_frame(number, text, at)
@@ -153,9 +157,13 @@ class _Scanner:
             self._frames = Said(number, text.strip(), found, self._chain)
 
     def _raised(self, number: int, text: str, lines: Sequence[Numbered], at: int) -> Said:
-        parts = [text, *_going_on(lines, at)]
-        found = self._heaviest("".join(map(squeezed, parts)), at, len(parts), None)
-        if found is None and self._frames is not None:
+        following = list(self._going_on(lines, at))
+        own = [squeezed(part) for part in (text, *takewhile(_belongs, following))]
+        found = self._heaviest("".join(own), at, len(own), None)
+        if found is None:
+            whole = "".join(map(squeezed, (text, *following)))
+            found = self._heaviest(whole, at, len(following) + 1, len(own[0]))
+        if self._frames is not None and (found is None or found.level == "follow-up"):
             return self._frames
         return Said(number, _quoted(text), found, self._chain)
 
@@ -170,6 +178,18 @@ class _Scanner:
         found = self._heaviest(whole, at, AROUND + 1, len(first))
         if found is not None or _is_error(text):
             yield Said(number, _quoted(text), found)
+
+    def _plain(self, line: str) -> str:
+        """A line of a traceback, without what stands before all of its lines."""
+        return plain(line).removeprefix(self._margin)
+
+    def _going_on(self, lines: Sequence[Numbered], at: int) -> Iterator[str]:
+        """The further lines of an error's message."""
+        for _, line in lines[at + 1 : at + AHEAD]:
+            text = self._plain(line)
+            if not text or text.startswith(_OTHERS) or _is_raised(text):
+                return
+            yield text
 
     def _heaviest(self, whole: str, at: int, count: int, before: int | None) -> Signature | None:
         """What matches best of all that could be in `count` lines from `at`, and begins before `before`."""
@@ -188,13 +208,9 @@ def _reach(patterns: Sequence[tuple[Signature, Pattern]]) -> int:
     return 1 if all(" " not in pattern.text and "*" not in pattern.text for _, pattern in patterns) else AROUND
 
 
-def _going_on(lines: Sequence[Numbered], at: int) -> Iterator[str]:
-    """The further lines of an error's message."""
-    for _, line in lines[at + 1 : at + AHEAD]:
-        text = plain(line)
-        if not text or text.startswith(_OTHERS) or _is_raised(text):
-            return
-        yield text
+def _belongs(text: str) -> bool:
+    """Whether a line after an error's first is certainly of its message."""
+    return text.startswith((" ", "size mismatch", "Missing key", "Unexpected key"))
 
 
 def _quoted(text: str) -> str:
