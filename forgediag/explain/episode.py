@@ -90,7 +90,7 @@ class _Log:
             del self.troubles[next(iter(self.troubles))]
 
     def _earlier(self, root: Signature) -> str:
-        if root.level == "follow-up" and self.failed:
+        if root.level == "follow-up" and self.failed in self.troubles:
             return self.failed
         return next((key for key in reversed(self.troubles) if key in root.after), "")
 

@@ -102,10 +102,8 @@ class _Scanner:
             while self._open and at < line:
                 yield from self._in_traceback(lines, at)
                 at += 1
-            at = max(at, line)
-            if at == line:
-                yield from (self._in_traceback if self._open else self._outside)(lines, at)
-                at += 1
+            at = line + 1
+            yield from (self._in_traceback if self._open else self._outside)(lines, line)
         while self._open and at < end:
             yield from self._in_traceback(lines, at)
             at += 1

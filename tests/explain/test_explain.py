@@ -158,9 +158,28 @@ def test_frames_tell_where_the_error_itself_says_nothing() -> None:
     assert roots(explain(['  File "a.py", line 1, in f', *["    x()"] * 500, "fine"])) == []
 
 
+def test_what_a_failed_load_leaves_follows_from_it_after_the_next_load_too() -> None:
+    stuck = "AttributeError: 'NoneType' object has no attribute 'sd_checkpoint_info'"
+    explanation = explain([LOAD, *raised(NO_CLIP), LOAD, *raised(stuck), *raised(NO_CLIP), LOAD, *raised(stuck)])
+    assert roots(explanation) == ["no-clip-state-dict"]
+    assert follow_ups(explanation) == ["none-sd-checkpoint-info"]
+
+
+def test_an_unknown_error_without_its_traceback_is_one_too() -> None:
+    assert roots(explain(["ZeroDivisionError: division by zero"])) == ["?"]
+
+
 def test_two_chains_are_not_one() -> None:
     explanation = explain([*raised("ZeroDivisionError: one"), *raised(NO_CLIP), *raised(NO_CLIP)])
     assert roots(explanation) == ["no-clip-state-dict"]
+
+
+def test_a_root_that_comes_again_as_a_follow_up_is_not_its_own() -> None:
+    gone = 'FileNotFoundError: No such file or directory: "/m/x.safetensors"'
+    cut = "safetensors_rust.SafetensorError: Error while deserializing header: MetadataIncompleteBuffer"
+    explanation = explain([LOAD, *raised(cut), LOAD, *raised(gone), *raised(cut)])
+    assert roots(explanation) == ["safetensors-incomplete-metadata"]
+    assert follow_ups(explanation) == ["model-file-missing"]
 
 
 def test_a_start_of_the_program_ends_what_was_stuck() -> None:

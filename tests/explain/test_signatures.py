@@ -9,6 +9,7 @@ import pytest
 
 from forgediag.explain import Explanation, body, explain, signatures
 from forgediag.explain.anchors import anchor
+from forgediag.explain.docs import render
 from forgediag.explain.signature import Pattern, Signature
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -71,6 +72,7 @@ def test_pieces_come_in_order() -> None:
 @pytest.mark.skipif(not DOCS.exists(), reason="docs/ is not beside the tests (they run on the wheel)")
 def test_the_page_of_errors_is_the_generated_one() -> None:
     command = [sys.executable, "-X", "utf8", "-m", "forgediag.explain.docs"]
+    assert render(signatures()) == (DOCS / "errors.md").read_text("utf-8")
     page = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     assert (DOCS / "errors.md").read_text("utf-8") == page.replace("\r\n", "\n"), (
         "python -m forgediag.explain.docs >docs/errors.md"
