@@ -171,8 +171,9 @@ class _Scanner:
             if _is_error(text):
                 yield Said(number, _quoted(text), None)
             return
-        first = squeezed(text)
-        whole = first + "".join(squeezed(plain(line)) for _, line in lines[at + 1 : at + AROUND + 1])
+        first = whole = squeezed(text)
+        if any(_reach(self._found.get(line, ())) > 1 for line in range(at, at + AROUND + 1)):
+            whole += "".join(squeezed(plain(line)) for _, line in lines[at + 1 : at + AROUND + 1])
         found = self._heaviest(whole, at, AROUND + 1, len(first))
         if found is not None or _is_error(text):
             yield Said(number, _quoted(text), found)
