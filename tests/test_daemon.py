@@ -13,6 +13,7 @@ from forgediag.config import Config, Paces, TargetConfig
 from forgediag.daemon import Daemon
 from forgediag.model import Forge, Gap, Known, Nvml, Report
 from forgediag.plugins import checks
+from forgediag.profile import Curve
 from forgediag.testing.facts import NVML
 from forgediag.testing.forge import Pace, Setup, SimulatedForge
 
@@ -40,6 +41,9 @@ class ScriptedGpus:
 
     def snapshot(self) -> Known[Nvml]:
         return self.stuck or self.known
+
+    def curve(self, uuid: str, start: float, end: float) -> Curve:
+        return Curve()
 
 
 FAST = Paces(progress=0.05, progress_busy=0.02, memory=0.1, options=0.1, models=0.1, host=0.1, files=0.2, tick=0.05)

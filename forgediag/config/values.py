@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
+
+from forgediag.toml import is_list, is_mapping
 
 
 class ConfigError(Exception):
@@ -31,6 +33,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    return int(value)
+
+
 def _boolean(value: Any) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, bool):
@@ -53,6 +61,13 @@ def _seconds(value: Any) -> tuple[int, ...]:
     return tuple(int(item) for item in numbers)
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    words: Any = value.split() if isinstance(value, str) else value
+    if not is_list(words) or not all(isinstance(item, str) for item in words):
+        raise ValueError
+    return tuple(words)
+
+
 def _table(value: Any) -> dict[str, str]:
     if not is_mapping(value) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError
@@ -61,20 +76,12 @@ def _table(value: Any) -> dict[str, str]:
 
 CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "float": (_number, "a number"),
+    "int": (_whole, "a whole number"),
     "bool": (_boolean, "true or false"),
     "str": (_string, "a text"),
     "str | None": (_string, "a text"),
     "tuple[int, ...]": (_seconds, "whole numbers of seconds, like 15,60,300"),
+    "tuple[str, ...]": (_words, "a list of texts"),
     "Mapping[str, str]": (_table, "a table of texts"),
 }
 """How a field's annotation is read from TOML, a variable or a flag, and what it is called when it is not that."""
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether it is a list, of anything."""
-    return isinstance(value, list)
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether it is a table, of anything."""
-    return isinstance(value, Mapping)

@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -14,7 +15,7 @@ from forgediag.model.forge import (
     TorchMemory,
 )
 from forgediag.model.identity import Identity
-from forgediag.model.job import Basis, Job, Ledger, Part, PartName, Phase, PhaseName
+from forgediag.model.job import Basis, Job, Ledger, Outcome, Part, PartName, Phase, PhaseName
 from forgediag.model.known import MB, Gap, GapKind, Known, Severity
 from forgediag.model.machine import (
     Gpu,
@@ -28,14 +29,17 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
     Distribution,
     Expected,
     Finding,
-    Outcome,
+    PhaseTally,
     Report,
     Setting,
     Snapshot,
@@ -43,15 +47,19 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -76,16 +84,24 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
+    "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
@@ -98,4 +114,9 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
+    "VerdictChange",
+    "Verification",
+    "Way",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forgediag.model.report import Outcome
+Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
 
 PhaseName = Literal["load", "text_encode", "unet_load", "sample", "vae_encode", "vae_decode", "unload", "other"]
 
@@ -19,7 +19,8 @@ class Phase:
 
     `device_peak` is the most the driver said was used on the card, `device_start` what it said at the beginning;
     `above_weights` is the part of the peak that no resident weights explain. `swapped` are weights that did not fit and
-    are copied in at every step. `seen_in` says which source told the limits of the phase.
+    are copied in at every step; `moved` went to the card in this phase and `freed` left it, as Forge's console tells.
+    `seen_in` says which source told the limits of the phase.
     """
 
     name: PhaseName
@@ -31,6 +32,8 @@ class Phase:
     above_weights: int | None = None
     swapped: int | None = None
     resident_peak: int | None = None
+    moved: int | None = None
+    freed: int | None = None
 
     @property
     def seconds(self) -> float:

@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from forgediag.model.change import OptionChange
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
-from forgediag.model.known import Known, Severity
+from forgediag.model.job import Job, Ledger, Outcome, PhaseName
+from forgediag.model.known import Gap, Known, Severity
 from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
+from forgediag.model.verification import Verification
+
+NOT_VERIFIED = Gap("model files are not verified in the background", "unsupported", expected=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One configured Forge at one moment, joined with what this machine knows of it."""
+    """One configured Forge at one moment, joined with what this machine knows of it.
+
+    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
+    whether its files are still what they were.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
+    changed options, the newest last.
+    """
 
     name: str
     forge: Known[Forge]
@@ -22,6 +33,10 @@ class Target:
     install: Known[Install]
     gpu: Known[Gpu]
     files: Known[Files]
+    ledger: Ledger | None = None
+    jobs: tuple[Job, ...] = ()
+    verification: Known[Verification] = NOT_VERIFIED
+    changes: tuple[OptionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +60,21 @@ class SourceHealth:
     errors: Mapping[str, int]
 
 
-Outcome = Literal["done", "interrupted", "oom", "failed", "unknown"]
+@dataclass(frozen=True, slots=True)
+class PhaseTally:
+    """One phase over all jobs: its seconds, and the card's memory at its peak in bytes."""
+
+    seconds: Distribution
+    peak: Distribution
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What was counted for one target since the daemon started.
 
-    `effective_inference_memory` is what Forge really works with, in bytes, None while that cannot be known.
+    `effective_inference_memory` is what Forge really works with, in bytes, None while that cannot be known. `swapped`
+    are the weights the last job left in system memory; `growth` is what it left more in use on the card and in system
+    memory than the job before it, in bytes.
     """
 
     option_changes: int = 0
@@ -60,6 +82,9 @@ class Tally:
     job_seconds: Distribution | None = None
     requests: Mapping[str, Distribution] = field(default_factory=dict[str, Distribution])
     effective_inference_memory: int | None = None
+    phases: Mapping[PhaseName, PhaseTally] = field(default_factory=dict[PhaseName, PhaseTally])
+    swapped: int | None = None
+    growth: tuple[int | None, int | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)

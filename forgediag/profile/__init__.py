@@ -5,13 +5,16 @@ from forgediag.profile.job import Recording, finished
 from forgediag.profile.ledger import Context, Holdings, Weights, ledger
 from forgediag.profile.phases import Span, Timeline, timeline
 from forgediag.profile.progress import Ended, JobTracker
+from forgediag.profile.recorder import Facts, Recorder
 
 __all__ = [
     "Context",
     "Curve",
     "Ended",
+    "Facts",
     "Holdings",
     "JobTracker",
+    "Recorder",
     "Recording",
     "Span",
     "Timeline",

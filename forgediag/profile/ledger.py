@@ -13,6 +13,9 @@ from forgediag.model import MB, CudaMemory, GpuMemory, Ledger, Part
 _READINGS = 31
 """Readings of the context that are kept; their median stands, for driver and Forge are not read at one instant."""
 
+_COMPONENTS = 16
+"""Components followed at once; Forge has three, a request with many ControlNets some more."""
+
 
 @dataclass(slots=True)
 class Weights:
@@ -27,7 +30,7 @@ class Weights:
         elif isinstance(event, Unloaded):
             for model in event.models:
                 self.placed.pop(model, None)
-        elif isinstance(event, Loaded) and event.target is not None:
+        elif isinstance(event, Loaded) and event.target is not None and len(self.placed) < _COMPONENTS:
             self.placed[event.target] = int(event.gpu * MB)
 
 
@@ -91,8 +94,7 @@ def _own(own: int, held: Holdings) -> list[Part]:
     torch = held.torch
     reserved = own - held.base if held.base is not None else torch.reserved if torch is not None else own
     reserved = max(0, min(own, reserved))
-    basis = "computed" if held.base is not None else "inferred"
-    parts = [Part("context", own - reserved, basis)]
+    parts = [Part("context", own - reserved, "computed" if held.base is not None else "inferred")]
     left = reserved
     for component, size in held.weights.items():
         taken = min(size, left)

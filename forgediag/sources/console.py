@@ -19,10 +19,13 @@ KEPT = 20_000
 CATCH_UP = 256 * 1024
 """Bytes before the end of a file that are read at the start, to know what is loaded by now."""
 
-QUICK, SLOW, LIVELY = 0.02, 0.25, 5.0
-"""Seconds between two looks while there is output, and else; seconds a log counts as lively after its last output."""
+PACE = 0.04
+"""Seconds between two looks at a file: limits of phases are as sharp as that. A look takes some 5 microseconds."""
 
 BLOCK = 256 * 1024
+
+AGAIN = 5.0
+"""Seconds until a command that ended is started again."""
 
 
 class ConsoleFollower:
@@ -94,52 +97,53 @@ class ConsoleFollower:
             with child:
                 while child.stdout is not None and (piece := child.stdout.read(BLOCK)):
                     self._feed(piece)
-            if not self._stop.wait(5.0):
+            if not self._stop.wait(AGAIN):
                 self.gap = Gap(
                     f"{self._command[0]} ended with status {child.returncode}; it is started again", "failed"
                 )
 
     def _follow_file(self, path: str) -> None:
-        handle, last = -1, float("-inf")
-        while True:
+        handle = self._open(path)
+        while not self._stop.wait(PACE):
             handle = self._open(path) if handle < 0 else handle
-            read = self._read(handle)
-            last = self._clock() if read else last
-            if not read and self._gone(path, handle):
+            if not self._read(handle) and self._gone(path, handle):
                 os.close(handle)
                 handle = -1
-            if self._stop.wait(QUICK if self._clock() - last < LIVELY else SLOW):
-                break
         if handle >= 0:
             os.close(handle)
 
     def _open(self, path: str) -> int:
+        """A handle of the file, -1 where it cannot be read. What is in it at the very first is history."""
         first = self.gap is not None and self.gap.kind == "starting"
+        handle = -1
         try:
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+            self._decoder, self._reader = None, LogReader()
+            if first:
+                os.lseek(handle, max(0, os.fstat(handle).st_size - CATCH_UP), os.SEEK_SET)
+                while piece := os.read(handle, BLOCK):
+                    self._feed(piece)
+                self.history = tuple(self.take())
         except OSError as error:
-            self.gap = Gap(f"Forge's console {path} cannot be read: {error.strerror or error}", "missing")
+            self._fail(error)
+            if handle >= 0:
+                os.close(handle)
             return -1
-        self._decoder, self.gap = None, None
-        self._reader = LogReader()
-        if first:
-            self._catch_up(handle)
+        self.gap = None
         return handle
 
-    def _catch_up(self, handle: int) -> None:
-        """What was printed before: it tells what is loaded, but not when that was."""
-        os.lseek(handle, max(0, os.fstat(handle).st_size - CATCH_UP), os.SEEK_SET)
-        while piece := os.read(handle, BLOCK):
-            self._feed(piece)
-        self.history = tuple(self.take())
+    def _fail(self, error: OSError) -> None:
+        reason = f"Forge's console {self._path} cannot be read: {error.strerror or error}"
+        self.gap = Gap(reason, "missing" if isinstance(error, FileNotFoundError) else "failed")
 
     def _read(self, handle: int) -> bool:
         try:
             piece = os.read(handle, BLOCK) if handle >= 0 else b""
         except OSError as error:
-            self.gap = Gap(f"Forge's console {self._path} cannot be read: {error.strerror or error}", "failed")
+            self._fail(error)
             return False
         if piece:
+            self.gap = None
             self._feed(piece)
         return bool(piece)
 

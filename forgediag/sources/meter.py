@@ -13,6 +13,12 @@ REQUEST_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 JOB_BOUNDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 """Seconds of one generation: from a warm SD1.5 image to a Flux batch on a small card."""
 
+PHASE_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60, 180)
+"""Seconds of one phase of a generation: 0.1 to 20 s were measured, sampling can take longer."""
+
+PEAK_BOUNDS = tuple(gib * 1024.0**3 for gib in (2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48))
+"""Bytes of a card's memory, at the sizes cards are sold in."""
+
 
 class Histogram:
     """Counts observations into buckets."""

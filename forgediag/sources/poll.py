@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
-from forgediag.model import Forge, Gap, Known
+from forgediag.model import Forge, Gap, Known, OptionChange, Progress
+from forgediag.profile import Ended
 from forgediag.sources.counts import TargetCounts
 from forgediag.sources.forge import DOWN, ENDPOINTS, ForgeClient, assemble
 from forgediag.sources.meter import Meter
@@ -30,6 +32,8 @@ class ForgePoll:
         pace: Paces,
         *,
         on_job: Callable[[bool], None] | None = None,
+        on_progress: Callable[[Known[Progress], Sequence[Ended]], None] | None = None,
+        on_options: Callable[[Sequence[OptionChange]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -39,15 +43,18 @@ class ForgePoll:
             target: which Forge.
             pace: seconds between reads.
             on_job: told whenever a generation begins (True) or ends (False).
+            on_progress: told every progress answer, with the generations that ended since the last one.
+            on_options: told the options that changed.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
         self.target = target
         self.changed = asyncio.Event()
+        self._hurried = asyncio.Event()
         self.meter = Meter(f"forge:{target.name}")
-        self.counts = TargetCounts(ENDPOINTS)
+        self.counts = TargetCounts(ENDPOINTS, target.name)
         self._pace = pace
-        self._on_job = on_job
+        self._on_job, self._on_progress, self._on_options = on_job, on_progress, on_options
         self._clock, self._wall = clock, wall
         self._urls = (target.url,) if target.url else DEFAULT_URLS
         self._connect(self._urls[0])
@@ -62,7 +69,9 @@ class ForgePoll:
         """Poll until cancelled."""
         try:
             while True:
-                await asyncio.sleep(max(0.0, min(self._due.values()) - self._clock()))
+                self._hurried.clear()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._hurried.wait(), max(0.0, min(self._due.values()) - self._clock()))
                 await self.read_due()
         finally:
             await self._client.close()
@@ -85,6 +94,11 @@ class ForgePoll:
             if not isinstance(self.facts(), Gap):
                 return
             self._due = dict.fromkeys(ENDPOINTS, 0.0)
+
+    def hurry(self) -> None:
+        """Ask for progress at once: something else showed that a generation has begun."""
+        self._due["progress"] = 0.0
+        self._hurried.set()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -116,7 +130,9 @@ class ForgePoll:
         if name == "progress":
             self._progress(fact)
         elif name == "options":
-            self.counts.options(fact)
+            changes = self.counts.options(fact, self._wall())
+            if changes and self._on_options:
+                self._on_options(changes)
         elif name == "memory":
             self.counts.memory(fact)
         elif name == "cmd-flags":
@@ -139,7 +155,9 @@ class ForgePoll:
 
     def _progress(self, progress: Known[Any]) -> None:
         before = self.counts.job_running
-        self.counts.progress(progress, self._clock())
+        ended = self.counts.progress(progress, self._clock())
+        if self._on_progress:
+            self._on_progress(progress, ended)
         if self._on_job and self.counts.job_running != before:
             self._on_job(self.counts.job_running)
 

@@ -11,6 +11,7 @@ from functools import partial
 from math import floor
 
 from forgediag.model import Gap, GpuInfo, Known, Nvml
+from forgediag.profile.curve import Curve
 from forgediag.sources import nvml_library
 from forgediag.sources.hardware import nvidia_present
 from forgediag.sources.nvml import Card, DriverGoneError, driver_gap, parse_cuda
@@ -87,6 +88,7 @@ class Sampler:
         self._cards: tuple[Card, ...] = ()
         self._peaks: dict[str, Peaks] = {}
         self._infos: dict[int, GpuInfo] = {}
+        self._curves: dict[str, Curve] = {}
         self._chores: deque[Callable[[], object]] = deque()
         self._beats = self.samples = 0
         self._next_open = self._next_idle = self._next_beat = clock()
@@ -122,6 +124,16 @@ class Sampler:
             return known
         with self._lock:
             return Nvml(*known, tuple(card.gpu(now) for card in cards))
+
+    def curve(self, uuid: str, start: float, end: float) -> Curve:
+        """Memory used on a card between two moments of the sampler's clock, in bytes; empty where nothing was read."""
+        with self._lock:
+            known = self._curves.get(uuid)
+            points = known.between(start, end) if known is not None else ()
+        curve = Curve()
+        for at, used in points:
+            curve.add(at, used)
+        return curve
 
     @property
     def stuck(self) -> Gap | None:
@@ -260,6 +272,7 @@ class Sampler:
             return
         with self._lock:
             card.peaks.add(used, now)
+            self._curves.setdefault(card.info.uuid, Curve()).add(now, used)
         if card.anchor is None:
             card.anchor = used
         elif abs(used - card.anchor) >= MOVED:

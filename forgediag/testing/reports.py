@@ -22,6 +22,7 @@ from forgediag.model import (
     GpuTelemetry,
     Nvml,
     Own,
+    PhaseTally,
     Progress,
     Report,
     Setting,
@@ -30,8 +31,10 @@ from forgediag.model import (
     SourceHealth,
     Tally,
     TorchMemory,
+    Verification,
 )
 from forgediag.testing.facts import BASE_SHA256, FORGE, GIB, HOST, LISTING, PROCESS, TARGET, options
+from forgediag.testing.jobs import PHASES, STEPS, job, shared_out
 
 CHECKS = (
     "forge-reachable",
@@ -39,7 +42,7 @@ CHECKS = (
     "selected-model-missing",
     "model-file-whole",
     "model-file-genuine",
-    "vae-latent-channels",
+    "model-will-load",
     "inference-memory-range",
     "gpu-other-processes",
     "host-ram",
@@ -51,7 +54,7 @@ CHECKS = (
 ENDPOINTS = ("progress", "options", "memory", "sd-models", "sd-modules", "cmd-flags", "samplers")
 REQUEST_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 JOB_BOUNDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-STEPS = 20
+PEAK_BOUNDS = (8.0 * GIB, 12.0 * GIB, 24.0 * GIB)
 JOB_SECONDS = 10.0
 """A job of `report` takes this long, and the next begins at once."""
 
@@ -72,6 +75,9 @@ def report(gpus: int = 1, *, seconds: float = 0.0, start: float = 1_700_000_000.
             progress=progress(seconds),
             listing=replace(LISTING, checkpoints=(replace(LISTING.checkpoints[1], sha256=BASE_SHA256),)),
         ),
+        ledger=shared_out(start + seconds, memory(0, seconds)),
+        jobs=(job(start - 20.0), job(start - 10.0)),
+        verification=Verification("lock", {"ok": 9, "pending": 1}, 60_000_000_000, 54_000_000_000, 604_800.0, start),
     )
     snapshot = Snapshot(
         at=start + seconds,
@@ -106,15 +112,21 @@ def with_gpu(given: Report, **changes: Any) -> Report:
     return replace(given, snapshot=replace(given.snapshot, nvml=changed))
 
 
+def memory(index: int, seconds: float) -> GpuMemory:
+    """A 24 GB card's memory."""
+    used, reserved = int((8 + 8 * _wave(seconds + index)) * GIB), 300 * MB
+    return GpuMemory(24 * GIB, used, 24 * GIB - used - reserved, reserved)
+
+
 def gpu(index: int, seconds: float = 0.0) -> Gpu:
     """A 24 GB card with every reading and two processes: Forge's own on the first card, and another's."""
-    used = int((8 + 8 * _wave(seconds + index)) * GIB)
-    total, reserved = 24 * GIB, 300 * MB
+    held = memory(index, seconds)
+    used = held.used
     info = GpuInfo(
         index=index,
         uuid=f"GPU-{index:08x}-5f1c-4b4e-9d3a-0123456789ab",
         name="NVIDIA GeForce RTX 4090",
-        total=total,
+        total=held.total,
         compute_capability=(8, 9),
         power_limit=450.0,
         max_sm_clock=3.105e9,
@@ -142,7 +154,7 @@ def gpu(index: int, seconds: float = 0.0) -> Gpu:
     )
     return Gpu(
         info=info,
-        memory=GpuMemory(total, used, total - used - reserved, reserved),
+        memory=held,
         peaks={15: used, 60: max(used, 17 * GIB), 300: max(used, 17 * GIB)},
         telemetry=telemetry,
         processes=(GpuProcess(PROCESS.pid + 1000 * index, used - 500 * MB), GpuProcess(200, 300 * MB)),
@@ -190,6 +202,12 @@ def tally(seconds: float = 0.0) -> Tally:
         job_seconds=distribution(JOB_BOUNDS, JOB_SECONDS, jobs),
         requests={name: distribution(REQUEST_BOUNDS, 0.004, 1 + int(2 * seconds)) for name in ENDPOINTS},
         effective_inference_memory=GIB,
+        phases={
+            name: PhaseTally(distribution(JOB_BOUNDS, lasts, jobs), distribution(PEAK_BOUNDS, peak * MB, jobs))
+            for name, lasts, _, peak in PHASES
+        },
+        swapped=0,
+        growth=(64 * MB, 0),
     )
 
 

@@ -11,6 +11,7 @@ from forgediag.cli import serving
 from forgediag.cli.serving import Service
 from forgediag.config import Config
 from forgediag.model import Gap, Known, Nvml
+from forgediag.profile import Curve
 
 
 class NoGpus:
@@ -30,6 +31,9 @@ class NoGpus:
 
     def snapshot(self) -> Known[Nvml]:
         return Gap("no card", "missing", expected=True)
+
+    def curve(self, uuid: str, start: float, end: float) -> Curve:
+        return Curve()
 
 
 class Crashing:

@@ -14,13 +14,14 @@ from forgediag.model import (
     Files,
     Gap,
     Install,
+    PhaseTally,
     Process,
     Report,
     Tally,
     TorchMemory,
 )
 from forgediag.testing.facts import FILES, FORGE, GIB, TARGET, options, vae_file
-from forgediag.testing.reports import cuda, gpu, report, with_target
+from forgediag.testing.reports import JOB_BOUNDS, cuda, distribution, gpu, report, with_target
 
 Samples = Callable[[str, Report], Mapping[tuple[str, ...], float | Distribution]]
 GAP = Gap("not known", "missing")
@@ -144,3 +145,31 @@ def test_findings_are_counted_for_every_forge_also_those_that_have_none(samples:
     assert counts["forge", "warning"] == 1
     assert sum(value for value in counts.values() if not isinstance(value, Distribution)) == 1
     assert len(counts) == 6
+
+
+def test_a_phase_without_a_memory_peak_has_only_its_time(samples: Samples) -> None:
+    empty = PhaseTally(distribution(JOB_BOUNDS, 1.0, 2), distribution(JOB_BOUNDS, 1.0, 0))
+    given = report()
+    given = replace(given, snapshot=replace(given.snapshot, tallies={"forge": Tally(phases={"sample": empty})}))
+
+    assert list(samples("forge_phase_duration_seconds", given)) == [("forge", "sample")]
+    assert samples("forge_phase_memory_peak_bytes", given) == {}
+    assert samples("forge_job_swapped_bytes", given) == {}
+    assert samples("forge_job_memory_growth_bytes", given) == {}
+
+
+def test_the_ledger_is_exported_part_by_part(samples: Samples) -> None:
+    given = report()
+    ledger = given.snapshot.targets[0].ledger
+    assert ledger is not None
+
+    parts = samples("forge_memory_ledger_bytes", given)
+
+    assert sum(float(size) for size in parts.values() if isinstance(size, int | float)) == ledger.total
+    assert ("forge", "weights", "KModel") in parts
+    assert samples("forge_memory_ledger_bytes", with_target(given, ledger=None)) == {}
+
+
+def test_a_step_is_that_of_the_last_job(samples: Samples) -> None:
+    assert samples("forge_job_step_seconds", report()) == {("forge",): 0.25}
+    assert samples("forge_job_step_seconds", with_target(report(), jobs=())) == {}

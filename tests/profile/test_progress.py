@@ -14,7 +14,7 @@ def running(timestamp: str, *, job_count: int = 1, job_no: int = 0, step: int = 
     return Progress("scripts_txt2img", job_count, job_no, timestamp, step, 20, 0.01, interrupted=False)
 
 
-def outcomes(*answers: Progress | Gap, ooms: tuple[int, ...] = ()) -> list[Job]:
+def outcomes(*answers: Progress | Gap, ooms: tuple[int, ...] = ()) -> list[Ended]:
     tracker = JobTracker()
     counts = ooms or (0,) * len(answers)
     return [

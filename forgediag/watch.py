@@ -1,0 +1,233 @@
+"""One target while it is watched: its Forge polled, its files and process known, its generations recorded."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from forgediag.config import Paces, TargetConfig
+from forgediag.model import (
+    CudaMemory,
+    Files,
+    Forge,
+    Gap,
+    Gpu,
+    GpuMemory,
+    Job,
+    Known,
+    Ledger,
+    Nvml,
+    OptionChange,
+    Process,
+    Progress,
+    Target,
+    TorchMemory,
+)
+from forgediag.observe import gpu_of
+from forgediag.profile import Curve, Ended, Facts, Holdings, Recorder, ledger
+from forgediag.sources.console import ConsoleFollower, journal
+from forgediag.sources.host import is_local
+from forgediag.sources.local import LocalFacts
+from forgediag.sources.poll import ForgePoll
+
+REMEMBERED = 50
+"""Generations and changed options kept in memory; the history keeps more."""
+
+WITH_CONSOLE = 0.5
+"""Seconds between two questions for progress in a job, at least, where Forge's console is followed."""
+
+EARLIER = 60.0
+"""Seconds of the card's curve before a generation was noticed that are looked at too."""
+
+
+class GpuSource(Protocol):
+    """What the daemon wants of a sampler: the real one, or a simulated one for `demo`."""
+
+    @property
+    def stuck(self) -> Gap | None:
+        """The gap that stands for everything while a driver call does not come back."""
+        ...
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds the last sample came late, None before the first."""
+        ...
+
+    def start(self) -> None:
+        """Begin sampling."""
+        ...
+
+    def stop(self) -> None:
+        """End sampling, soon."""
+        ...
+
+    def job_running(self, running: bool, gpus: Collection[str] | None = None) -> None:  # noqa: FBT001 - a state
+        """A generation began or ended, on these GPUs (UUIDs); None means that any may be its."""
+        ...
+
+    def snapshot(self) -> Known[Nvml]:
+        """What is known now, without waiting."""
+        ...
+
+    def curve(self, uuid: str, start: float, end: float) -> Curve:
+        """Memory used on a card between two moments of the daemon's clock, in bytes."""
+        ...
+
+
+class Watch:
+    """One target. Belongs to one event loop. `remember` is told of finished generations and changed options."""
+
+    def __init__(
+        self,
+        target: TargetConfig,
+        pace: Paces,
+        local: LocalFacts,
+        gpus: GpuSource,
+        *,
+        on_job: Callable[[bool], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is sent or opened.
+
+        Args:
+            target: which Forge.
+            pace: seconds between reads.
+            local: what this machine knows of it.
+            gpus: where memory curves come from.
+            on_job: told whenever a generation begins (True) or ends (False).
+            clock: monotonic seconds, the ones `gpus` counts in.
+            wall: Unix seconds.
+        """
+        from forgediag.advise import Adviser  # noqa: PLC0415 - the planner takes 1.7 MiB, and only a Forge needs it
+
+        self._console = _console(target, clock)
+        if self._console is not None:  # which tells a job's end and steps by itself
+            pace = replace(pace, progress_busy=max(pace.progress_busy, WITH_CONSOLE))
+        self.poll = ForgePoll(
+            target,
+            pace,
+            on_job=on_job,
+            on_progress=self._on_progress,
+            on_options=self._on_options,
+            clock=clock,
+            wall=wall,
+        )
+        self.local = local
+        self.adviser = Adviser()
+        self.jobs: deque[Job] = deque(maxlen=REMEMBERED)
+        self.changes: deque[OptionChange] = deque(maxlen=REMEMBERED)
+        self.remember: Callable[[Job | OptionChange], object] = lambda _: None
+        self._gpus, self._clock, self._wall = gpus, clock, wall
+        self._recorder = Recorder(target.name, wall() - clock())
+        self._gpu: Known[Gpu] = Gap("not looked at yet", "starting", expected=True)
+
+    def start(self) -> None:
+        """Begin to follow Forge's console, where one is configured."""
+        if self._console is not None:
+            self._console.start()
+
+    def stop(self) -> None:
+        """Stop following it."""
+        if self._console is not None:
+            self._console.stop()
+
+    def listen(self) -> None:
+        """Take what the console said since the last call; work it shows makes the poll look at once."""
+        if self._console is None:
+            return
+        for seen in self._console.history:
+            self._recorder.weights.feed(seen.event)
+        self._console.history = ()
+        if self._recorder.console(self._console.take()) and not self.poll.counts.job_running:
+            self.poll.hurry()
+
+    def _on_progress(self, progress: Known[Progress], ended: Sequence[Ended]) -> None:
+        now = self._clock()
+        process = self.local.process()
+        if isinstance(process, Process):
+            self._recorder.resident.add(now, process.resident)
+        if ended:
+            self.listen()
+        for item in ended:
+            job = self._recorder.end(item, now, self._curve(now, item.seconds or 0.0), self._facts())
+            self.jobs.append(job)
+            self.poll.counts.job(job)
+            self.remember(job)
+        self._recorder.progress(progress, now)
+
+    def _on_options(self, changes: Sequence[OptionChange]) -> None:
+        self.changes.extend(changes)
+        for change in changes:
+            self.remember(change)
+
+    def recall(self, jobs: Sequence[Job], changes: Sequence[OptionChange]) -> None:
+        """Take what happened before this start, the newest last."""
+        self.adviser.earlier = tuple(jobs[:-REMEMBERED])
+        self.jobs.extend(jobs)
+        self.changes.extend(changes)
+
+    def _curve(self, now: float, seconds: float) -> Curve:
+        if isinstance(self._gpu, Gap):
+            return Curve()
+        return self._gpus.curve(self._gpu.info.uuid, now - seconds - EARLIER, now)
+
+    def _facts(self) -> Facts:
+        forge, files = self.poll.facts(), self.local.files
+        options = forge.options if isinstance(forge, Forge) else None
+        if options is None or isinstance(options, Gap):
+            return Facts()
+        chosen = files.selected if isinstance(files, Files) else ()
+        settings: Mapping[str, str | float] = {
+            key: value
+            for key in ("forge_inference_memory", "forge_async_loading", "forge_pin_shared_memory")
+            if isinstance(value := options.values.get(key), str | float)
+        }
+        family = next((file.family for file in chosen if file.role == "checkpoint"), None)
+        return Facts(options.checkpoint, family, settings, self._vae_bytes())
+
+    def _vae_bytes(self) -> int:
+        """Forge computes the VAE in bf16 from compute capability 8.0 on, else in fp32 (Forge dfdcbab, vae_dtype)."""
+        capability = None if isinstance(self._gpu, Gap) else self._gpu.info.compute_capability
+        return 4 if capability is not None and capability < (8, 0) else 2
+
+    def observe(self, nvml: Known[Nvml]) -> Target:
+        """The target as it is now."""
+        forge, process = self.poll.facts(), self.local.process()
+        self._gpu = gpu_of(nvml, process, forge, self.poll.target.gpu, local=is_local(self.poll.url))
+        return Target(
+            name=self.poll.target.name,
+            forge=forge,
+            process=process,
+            install=self.local.install,
+            gpu=self._gpu,
+            files=forge if isinstance(forge, Gap) else self.local.files,
+            ledger=self._ledger(forge, process),
+            jobs=tuple(self.jobs),
+            verification=self.local.verification,
+            changes=tuple(self.changes),
+        )
+
+    def _ledger(self, forge: Known[Forge], process: Known[Process]) -> Ledger | None:
+        gpu = self._gpu
+        if isinstance(gpu, Gap) or not isinstance(gpu.memory, GpuMemory):
+            return None
+        held: int | None = None
+        if isinstance(process, Process) and not isinstance(gpu.processes, Gap):
+            held = next((item.used for item in gpu.processes if item.pid == process.pid), None)
+        memory = forge.memory if isinstance(forge, Forge) else None
+        torch = memory.cuda if isinstance(memory, TorchMemory) and isinstance(memory.cuda, CudaMemory) else None
+        if held is not None and torch is not None and not self.poll.counts.job_running:
+            self._recorder.context.feed(held, torch.reserved)
+        weights = self._recorder.weights.placed
+        return ledger(Holdings(self._wall(), gpu.memory, held, torch, self._recorder.context.size, dict(weights)))
+
+
+def _console(target: TargetConfig, clock: Callable[[], float]) -> ConsoleFollower | None:
+    command = tuple(target.log_command) or (journal(target.log_unit) if target.log_unit else ())
+    if target.log is None and not command:
+        return None
+    return ConsoleFollower(path=target.log, command=command, clock=clock)
