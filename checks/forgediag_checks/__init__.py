@@ -5,7 +5,7 @@ from forgediag_checks.bus import pcie_link
 from forgediag_checks.files import model_file_whole
 from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
-from forgediag_checks.jobs import job_memory_growth, job_steps_slower
+from forgediag_checks.jobs import job_memory_growth, job_steps_slower, memory_manager_as_known
 from forgediag_checks.loading import model_will_load
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 from forgediag_checks.options import options_readable, selected_model_missing
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     gpu_other_processes,
     job_memory_growth,
     job_steps_slower,
+    memory_manager_as_known,
     host_ram,
     pcie_link,
     torch_driver_gpu,
