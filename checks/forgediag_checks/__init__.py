@@ -7,12 +7,13 @@ from forgediag_checks.features import forge_knows_model
 from forgediag_checks.files import model_file_whole
 from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
-from forgediag_checks.jobs import job_memory_growth, job_steps_slower
+from forgediag_checks.jobs import job_memory_growth, job_steps_slower, memory_manager_as_known
 from forgediag_checks.loading import model_will_load
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 from forgediag_checks.options import options_readable, selected_model_missing
 from forgediag_checks.packages import bitsandbytes, python_packages, python_version
 from forgediag_checks.renamed import model_file_renamed
+from forgediag_checks.safety import model_file_safe
 from forgediag_checks.service import forge_reachable, secrets_exposed
 from forgediag_checks.state import forge_stuck, job_hangs, model_in_effect
 from forgediag_checks.unchanged import model_file_listed, model_file_unchanged
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     selected_model_missing,
     model_file_whole,
     model_file_genuine,
+    model_file_safe,
     model_file_unchanged,
     forge_knows_model,
     bitsandbytes,
@@ -45,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     gpu_other_processes,
     job_memory_growth,
     job_steps_slower,
+    memory_manager_as_known,
     pcie_link,
     python_version,
     secrets_exposed,

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
     "lint": "What Forge will refuse, drop or leave behind of an API payload.",
     "probe": "Whether Forge will load these files, and the exact error if not.",
+    "explain": "Causes and fixes for Forge's console log or an API's error.",
     "profile": "Where a generation's time and memory go: recorded, by phase, as HTML.",
     "models": "The model files in Forge's folders: what they are, and how well.",
     "hash": "What model files are known by, and whether they are what they should be.",

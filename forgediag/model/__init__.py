@@ -48,6 +48,7 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
 from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Call",
     "Cause",
     "CheckResult",
     "Checkpoint",
@@ -107,6 +109,7 @@ __all__ = [
     "Progress",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",

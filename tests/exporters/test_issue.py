@@ -81,3 +81,15 @@ def test_a_forge_that_is_down_on_an_unknown_machine_is_an_issue_too() -> None:
     bare = replace(SNAPSHOT, targets=(target,), nvml=Gap("no driver"), host=Gap("no"))
     text = rendered(Report(bare, (), (), {}))
     assert "- no driver\n- Forge ?, commit ?, Python 3.10\n- no packages found\n- Forge: nothing answers" in text
+
+
+def test_an_install_that_nobody_can_see_is_left_out() -> None:
+    target = replace(TARGET, install=Gap("elsewhere"))
+    text = rendered(Report(replace(SNAPSHOT, targets=(target,)), (), (), {}))
+    assert "commit" not in text
+    assert "- fork: forge" in text
+
+
+def test_a_finding_without_evidence_has_no_block() -> None:
+    text = rendered(Report(SNAPSHOT, (replace(FINDING, evidence={}),), (), {}))
+    assert "```" not in text
