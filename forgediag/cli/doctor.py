@@ -51,7 +51,6 @@ def command(
 def _look(config: Config, paths: tuple[str, ...], *, cure: bool) -> Report:
     """The report, after a first line: what comes then takes two tenths of a second to import alone."""
     if paths:
-        click.echo("forgediag: looking at these files ...", err=True)
         found: Report = import_module("forgediag.cli.files").judge_files(config, paths)
         return found
     click.echo("forgediag: looking at Forge, its files and this machine ...", err=True)
