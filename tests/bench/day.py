@@ -69,10 +69,7 @@ def main() -> None:
             now[0] = at = START + second
             device.add(at, (6000 + 300 * (second % 7)) * MB)
             recorder.resident.add(at, 7000 * MB + second % 3 * MB)
-            bar = f" {second % 30}/20 [00:{second % 30:02d}<00:01,  1.00s/it]\r"
-            recorder.console(
-                reader.feed(LINES[second % 2] if second % 30 < 2 else bar if second % 30 <= 20 else "", at)
-            )
+            recorder.console(reader.feed(console(second % 30), at))
             answer = progress(second)
             for ended in counts.progress(answer, at):
                 jobs.append(recorder.end(ended, at, device, Facts("a", "sdxl")))
