@@ -21,6 +21,9 @@ from forgediag.sources.paths import local_path
 from forgediag.sources.stamp import reason
 from forgediag.sources.window import opened
 
+PLACED = frozenset({"sft-not-listed", "corrupted-but-whole"})
+"""Faults of a name, not of contents: `ModelFile.unlisted` tells them."""
+
 NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
 NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
 
@@ -208,7 +211,7 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
         size=size,
         format=model_file.format_of(path),
         family=family,
-        fault=found.fault,
+        fault=None if found.fault is None or found.fault.id in PLACED else found.fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
