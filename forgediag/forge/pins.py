@@ -30,11 +30,18 @@ class Fragile:
 
 
 FRAGILE = (
-    Fragile("numpy", (2,), "A module that was compiled using NumPy 1.x cannot be run in NumPy 2", "Forge #2219, A1111"),
-    Fragile("pydantic", (2, 11), "'bool' object is not iterable / TypeError in gradio's schema", "gradio #10662"),
-    Fragile("transformers", (4, 50), "cannot import name … from 'transformers'", "Forge pins 4.46.1"),
-    Fragile("gradio", (4, 41), "the page does not open: Forge patches gradio 4.40 from inside", "Forge dfdcbab"),
-    Fragile("huggingface-hub", (0, 27), "cannot import name 'cached_download'", "Forge pins 0.26.2"),
+    Fragile(
+        "numpy",
+        (2,),
+        "A module that was compiled using NumPy 1.x cannot be run in NumPy 2",
+        "lllyasviel/stable-diffusion-webui-forge issue 2969",
+    ),
+    Fragile(
+        "pydantic",
+        (2, 11),
+        "TypeError: argument of type 'bool' is not iterable",
+        "gradio-app/gradio issue 10792; cagliostrolab/forge-colab issue 36",
+    ),
     Fragile("protobuf", (4,), "Descriptors cannot be created directly", "protobuf 4.21 release notes"),
     Fragile("httpx", (0, 28), "unexpected keyword argument 'proxies'", "httpx 0.28 release notes"),
 )
