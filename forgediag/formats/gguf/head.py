@@ -13,6 +13,8 @@ from forgediag.model import Fault
 FIRST = 64 * 1024
 """Bytes of the first read; the 780 tensors of a Flux take some 70 KB, a tokenizer can add a few MB."""
 _STEP = 4 * 1024 * 1024
+_LONGEST = 16 * 1024 * 1024
+"""Bytes of a text and values of a list, at most: the vocabulary of the largest language model has 256,000 entries."""
 _MOST_TENSORS, _MOST_KEYS = 200_000, 1_000_000
 """Published models have some 10,000 and 100 at most."""
 
@@ -133,9 +135,13 @@ class _Cursor:
             self.at += _VALUES[kind].size * length
         elif kind not in {_STRING, _ARRAY} or depth == _DEEPEST:
             raise Damaged(fault("gguf-header", f"there is no list of type {kind} here", offset=start))
-        if self.at > self.size or length > self.size:
+        if self.at > self.size or length > min(self.size, _LONGEST):
             raise Damaged(
-                fault("gguf-count", f"a list of {length:,} values runs past the end of the file", offset=start)
+                fault(
+                    "gguf-count",
+                    f"a list of {length:,} values is no list, or runs past the end of the file",
+                    offset=start,
+                )
             )
         if self.at > len(self.data):
             raise StructError
@@ -154,8 +160,8 @@ class _Cursor:
         for _ in range(count):
             (length,) = text(data, at)
             end = at + 8 + length
-            if end > self.size:
-                message = f"a tensor's name of {length:,} bytes runs past the end of the file"
+            if end > self.size or length > _LONGEST:
+                message = f"a tensor's name of {length:,} bytes is no name, or runs past the end of the file"
                 raise Damaged(fault("gguf-header", message, offset=at))
             (dimensions,) = number(data, end)
             if dimensions > 8:
