@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from forgediag.formats.gguf import read
+from forgediag.formats.gguf import read, reference
 from forgediag.formats.gguf.reference import HANGS, says
 from forgediag.formats.window import Held
 from forgediag.model import Fault, Header, Tensor
@@ -163,13 +163,18 @@ def numbers(*values: int) -> bytes:
         (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + text("x") + numbers(0), "IndexError: index 0"),
         (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + text("x") + numbers(0, 0), "IndexError: index 0"),
         (assembled([info("x", (1,) * 33, 0, 0)], []) + bytes(64), "maximum supported dimension for an ndarray is 32"),
-        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 9, 1) * 1000]), "RecursionError"),
-        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 8, 1)])[:40], "index 0"),
+        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 9, 1) * 1100]), "RecursionError"),
+        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 8, 1)])[:40], "index 0|larger dtype"),
     ],
 )
 def test_forges_reader_ends_as_numpy_ends(raw: bytes, forge: str) -> None:
     with pytest.raises(ValueError, match=forge):
         raise ValueError(says(Held(raw), "forge"))
+
+
+def test_lists_within_lists_are_followed_as_deep_as_the_reader_goes() -> None:
+    deep = text("k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 700 + struct.pack("<IQ", 0, 0)
+    assert says(Held(assembled([], [deep])), "forge") is None
 
 
 def test_lists_of_empty_lists_without_end_hang_the_reader() -> None:
@@ -204,3 +209,21 @@ def test_a_damaged_header_whose_reader_would_take_too_much_of_the_file_is_told_a
     assert isinstance(found, Fault)
     assert found.id == "gguf-header"
     assert found.forge_says is not None
+
+
+def test_a_header_without_end_is_not_read_for_ever() -> None:
+    class Endless:
+        size = 1 << 41
+
+        def read(self, offset: int, length: int) -> bytes:
+            start = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<IIQ", 9, 10, 1 << 24)
+            return start[offset : offset + length].ljust(length, b"\0")
+
+    with pytest.raises(OSError, match="longer header than is read"):
+        read(Endless())
+
+
+def test_counting_stops_where_a_person_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "_ENDLESS", 10)
+    words = text("k") + struct.pack("<IIQ", 9, 8, 20) + text("") * 20
+    assert says(Held(assembled([], [words])), "forge") == HANGS
