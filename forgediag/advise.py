@@ -21,6 +21,7 @@ from forgediag.model import (
     GpuMemory,
     Header,
     Host,
+    Job,
     Known,
     ModelFile,
     Options,
@@ -29,6 +30,7 @@ from forgediag.model import (
     TorchMemory,
 )
 from forgediag.plan import Card, Picture, RefusedError, Request, Settings, recommend
+from forgediag.profile.learning import learned_speed
 from forgediag.sources.files import read_header
 from forgediag.sources.thread import in_thread
 
@@ -59,21 +61,24 @@ class Question:
 
 
 class Adviser:
-    """Keeps the advice for one target up to date."""
+    """Keeps the advice for one target up to date. `earlier` are jobs of before this start, to learn from."""
 
     def __init__(self, picture: Picture | None = None) -> None:
         """Advise for a picture: its size, steps and batch; the family's usual ones where not given."""
         self.advice: Known[Advice] = Gap("the advice is not worked out yet", "starting", expected=True)
         self._picture = picture or Picture()
-        self._asked: Known[Question] | None = None
+        self._asked: tuple[Known[Question], float] | None = None
+        self.earlier: tuple[Job, ...] = ()
 
     async def refresh(self, target: Target, host: Known[Host]) -> None:
         """Ask the planner if anything has changed. Reads headers and searches in a thread: up to a second."""
         question = ask(target, host, self._picture)
-        if question == self._asked:
+        jobs = (*self.earlier, *target.jobs)
+        learned = jobs[-1].started if jobs else 0.0
+        if (question, learned) == self._asked:
             return
-        self._asked = question
-        self.advice = question if isinstance(question, Gap) else await in_thread(lambda: answer(question))
+        self._asked = question, learned
+        self.advice = question if isinstance(question, Gap) else await in_thread(lambda: answer(question, jobs))
 
 
 def ask(target: Target, host: Known[Host], picture: Picture, card: Card | None = None) -> Known[Question]:
@@ -172,13 +177,14 @@ def _set_flags(values: Mapping[str, object]) -> Iterator[str]:
     return (name for name, value in values.items() if value is True)
 
 
-def answer(question: Question) -> Known[Advice]:
-    """The planner's advice; a gap where a file cannot be read or nothing can be advised."""
+def answer(question: Question, jobs: Sequence[Job] = ()) -> Known[Advice]:
+    """The planner's advice, with the speed that finished jobs show; a gap where nothing can be advised."""
     request = pose(question)
     if isinstance(request, Gap):
         return replace(request, reason=f"no recommendation: {request.reason}")
     try:
-        return recommend(request, fork=question.fork, current=question.settings)
+        speed = learned_speed(request, question.name, jobs)
+        return recommend(request, speed=speed, fork=question.fork, current=question.settings)
     except RefusedError as refusal:
         return Gap(f"no recommendation: {refusal}", "failed", expected=True)
 

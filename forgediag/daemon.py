@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from forgediag.check import Check, run_checks
-from forgediag.config import Config, state_dir
+from forgediag.config import Config, TargetConfig, state_dir
+from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
 from forgediag.model import (
+    MB,
     CheckResult,
     Finding,
     Gap,
@@ -21,10 +23,13 @@ from forgediag.model import (
     Report,
     Snapshot,
 )
+from forgediag.notice import Notices
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
+from forgediag.sources.records import JOURNAL, Records
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 from forgediag.watch import GpuSource, Watch
 
@@ -47,6 +52,7 @@ class Daemon:
         gpus: GpuSource,
         *,
         on_report: Callable[[Report], None] | None = None,
+        keep_history: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +63,7 @@ class Daemon:
             checks: what to judge.
             gpus: the sampler, not yet started.
             on_report: told of each new report.
+            keep_history: whether this runs for long: history is kept and notices are sent, as the config wants it.
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
@@ -65,12 +72,20 @@ class Daemon:
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
         self._hasher: Hasher | None = None
+        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
+        self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
+        self._history: HistoryWriter | None = None
+        self._chronicle: Chronicle | None = None
+        if config.history.days > 0 and keep_history:
+            limits = Limits(config.history.days, config.history.megabytes * MB)
+            self._history = HistoryWriter(state_dir(config), limits, wall=wall)
+            self._chronicle = Chronicle(self._history.add)
         self._watches = [self._watch(index) for index in range(len(config.targets))]
         self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
         self._own: Own | None = None
-        self._nvml_meter, self._host_meter = Meter("nvml"), Meter("host")
+        self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
         self._report: Report | None = None
         self._was_stuck = False
         self._judged_at = float("-inf")
@@ -84,8 +99,23 @@ class Daemon:
             (self._busy.add if running else self._busy.discard)(target.name)
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
-        local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
-        return Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
+        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
+        watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
+        if self._history is not None:
+            watch.remember = self._history.add
+            with contextlib.suppress(HistoryError):  # there is none before the first start
+                history = History(state_dir(config))
+                watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
+                history.close()
+        return watch
+
+    def _sweep(self, target: TargetConfig) -> Sweep | None:
+        if self._hasher is None or not self._config.verify_models:
+            return None
+        pace = self._config.verification
+        sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
+        self._hasher.look_after(sweep)
+        return sweep
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
@@ -96,6 +126,8 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""
         self._gpus.start()
+        if self._history is not None:
+            self._history.start()
         jobs = [self._every(self._config.pace.tick, self.tick), self._every(self._config.pace.host, self._read_host)]
         for watch in self._watches:
             watch.start()
@@ -130,6 +162,8 @@ class Daemon:
         self._gpus.stop()
         for watch in self._watches:
             watch.stop()
+        if self._history is not None:
+            self._history.stop()
         if self._hasher is not None:
             self._hasher.close()
 
@@ -188,12 +222,19 @@ class Daemon:
         self._was_stuck = stuck
         advice = {watch.poll.target.name: watch.adviser.advice for watch in self._watches}
         self._report = Report(snapshot, self._findings, self._results, advice)
+        if self._chronicle is not None:
+            self._chronicle.follow(self._report)
+        if self._notices is not None:
+            self._notices.follow(self._report)
         if self._on_report:
             self._on_report(self._report)
         return self._report
 
     def _meters(self) -> list[Meter]:
         own = [self._nvml_meter, self._host_meter]
+        if self._history is not None:
+            self._history_meter.record(self._history.gap, 0.0, self._wall())
+            own.append(self._history_meter)
         return own + [meter for watch in self._watches for meter in (watch.poll.meter, watch.local.meter)]
 
     def report(self) -> Report | None:

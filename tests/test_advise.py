@@ -151,7 +151,7 @@ def test_what_the_planner_refuses_is_a_reason(tmp_path: Path) -> None:
 def test_the_planner_is_asked_only_when_something_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Question] = []
 
-    def count(question: Question) -> Gap:
+    def count(question: Question, jobs: object) -> Gap:
         asked.append(question)
         return GAP
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from forgediag.advise import Question, ask, card_of, free_before_loading, planna
 from forgediag.cli import Failure, NotDone, NothingKnown
 from forgediag.cli.here import NOT_ASKED, card_here, running_forge
 from forgediag.cli.planning import Asked
-from forgediag.config import Config
+from forgediag.config import Config, state_dir
 from forgediag.forge.cards import capability_of, size_of
 from forgediag.forge.dtypes import FP4, NF4, stored_type
 from forgediag.forge.families import UNET_PREFIX, detect
 from forgediag.forge.selection import base_name
-from forgediag.model import MB, Fault, Forge, Gap, Gpu, GpuMemory, Header, Host, Known, Target
+from forgediag.history import History, HistoryError
+from forgediag.model import MB, Fault, Forge, Gap, Gpu, GpuMemory, Header, Host, Job, Known, Target
 from forgediag.plan import Card, Request, Settings, Speed, console_speed
 from forgediag.plan.compare import requantised
+from forgediag.profile.learning import LOOKED_BACK, learned_speed
 from forgediag.sources.host import is_local, read_host
 
 CONTEXT_MB = 620
@@ -216,15 +218,23 @@ def _as_gguf(request: Request) -> Request:
     return replace(request, checkpoint=requantised(request.checkpoint, request.storage[5:], prefix), storage=None)
 
 
-def speed_for(request: Request, asked: Asked) -> Speed | None:
-    """The speed a console log shows, where one was named.
+def remembered(config: Config) -> Sequence[Job]:
+    """The first Forge's jobs that the history knows; none where there is no history."""
+    try:
+        return History(state_dir(config)).jobs(config.targets[0].name, limit=10 * LOOKED_BACK) if config.targets else ()
+    except HistoryError:
+        return ()
+
+
+def speed_for(request: Request, asked: Asked, name: str, config: Config) -> Speed | None:
+    """The speed a console log shows, where one was named, else the one that this machine's own jobs show.
 
     Raises:
-        NothingKnown: it cannot be read.
+        NothingKnown: the log cannot be read.
         Failure: nothing in it tells a speed.
     """
-    if asked.console is None:
-        return None
+    if asked.console is None:  # a card that was only named is not the one the jobs ran on
+        return learned_speed(request, name, remembered(config)) if asked.gpu is None else None
     try:
         text = Path(asked.console).read_text("utf-8", errors="replace")
     except OSError as error:

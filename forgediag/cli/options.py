@@ -10,6 +10,7 @@ import click
 
 from forgediag.cli import Failure, NotDone, NothingKnown, Settings
 from forgediag.cli.here import running_forge
+from forgediag.cli.option_history import diff, history, undo
 from forgediag.cli.recommend_text import written, written_json
 from forgediag.cli.writing import write_options
 from forgediag.config import Config
@@ -76,6 +77,11 @@ def set_(settings: Settings, pairs: tuple[str, ...], as_json: bool) -> None:  # 
         return
     for line in written(outcome.applied, outcome.url):
         click.echo(line)
+
+
+command.add_command(history)
+command.add_command(diff)
+command.add_command(undo)
 
 
 def _pairs(pairs: tuple[str, ...], options: Options) -> dict[str, Any]:

@@ -30,7 +30,8 @@ def command(settings: Settings, checkpoint: str, asked: Asked, as_json: bool) ->
     Read from the files' headers alone: nothing is loaded, no GPU and no Forge are needed. Exit status: 0 it fits,
     1 it will not load or run out of memory, 3 a file cannot be read.
     """
-    case = for_file(checkpoint, asked, settings.config())
+    config = settings.config()
+    case = for_file(checkpoint, asked, config)
     try:
         request = request_for(case.question)
     except Broken as broken:
@@ -38,7 +39,7 @@ def command(settings: Settings, checkpoint: str, asked: Asked, as_json: bool) ->
             click.echo(json.dumps(_broken(case, broken), indent=1))
         raise
     try:
-        made = plan(request, speed_for(request, asked))
+        made = plan(request, speed_for(request, asked, case.question.name, config))
     except RefusedError as refusal:
         raise Failure(str(refusal)) from refusal
     if as_json:

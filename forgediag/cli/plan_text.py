@@ -20,12 +20,6 @@ CONFIDENCE = {
     "calibrated": "calibrated with jobs seen",
     "measured": "measured on three or more such jobs",
 }
-ADD = {
-    "VAE": "give one with --module",
-    "CLIP": "give clip_l with --module",
-    "T5": "give t5xxl with --module",
-}
-"""What to do about a state dict that Forge says is missing."""
 
 
 def text(plan: Plan, assumed: Sequence[str], notes: Sequence[str], shown: Glyphs) -> str:
@@ -137,9 +131,9 @@ def _seconds(plan: Plan) -> Iterator[str]:
 def verdict(plan: Plan) -> str:
     """What comes of it, in one line."""
     if (error := plan.error) is not None:
-        missing = next((way for name, way in ADD.items() if f"have {name} " in error.message), "")
-        reason = f"; {error.cause}" if error.cause else f"; {missing}" if missing else ""
-        return f"Forge will refuse this: {error.type}: {error.message}{reason}"
+        reason = f"; {plan.components.why}" if plan.components.why else ""
+        first = error.message.partition("\n")[0]
+        return f"Forge will refuse this: {error.type}: {first}{reason}"
     if plan.components.warnings:
         return f"Forge will fail: {'; '.join(plan.components.warnings)}"
     if (tight := plan.tight) is not None:

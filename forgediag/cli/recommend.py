@@ -84,7 +84,7 @@ def _find(checkpoint: str | None, asked: Asked, config: Config, *, side_by_side:
         report = Report(Snapshot(0.0, (), unread, unread), (), (), {})
     request, question = request_for(case.question), case.question
     try:
-        speed = speed_for(request, asked)
+        speed = speed_for(request, asked, question.name, config)
         advice = recommend(request, speed=speed, fork=question.fork, current=question.settings)
         if isinstance(advice, Gap):
             raise NotDone(f"{question.name}: {advice.reason}")

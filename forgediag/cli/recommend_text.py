@@ -72,7 +72,7 @@ def written(applied: Applied, url: str) -> Iterator[str]:
     yield f"set in the Forge at {url}, and read back:"
     width = max(len(change.key) for change in applied.changes)
     for change in applied.changes:
-        yield f"  {change.key:<{width}}  {_shown(change.old)} -> {_shown(change.new)}"
+        yield f"  {change.key:<{width}}  {shown(change.old)} -> {shown(change.new)}"
     if applied.nudged:
         yield "  All of it was shown already. It was written anew (first 1 MB more), because a Forge that was restarted"
         yield "  works with 1024 MB whatever it shows."
@@ -95,12 +95,12 @@ def written_json(applied: Applied, url: str) -> dict[str, Any]:
 
 def undo_command(undo: Mapping[str, Any], url: str) -> str:
     """The command that puts everything back."""
-    values = (shlex.quote(f"{key}={_shown(value)}") for key, value in undo.items())
+    values = (shlex.quote(f"{key}={shown(value)}") for key, value in undo.items())
     return f"forgediag --forge {shlex.quote(url)} options set {' '.join(values)}"
 
 
-def _shown(value: Any) -> str:
-    """As `options set` takes it: text as it is, whole numbers without a point, the rest as JSON."""
+def shown(value: Any) -> str:
+    """A value as `options set` takes it: text as it is, whole numbers without a point, the rest as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

@@ -75,7 +75,9 @@ class Service:
 
     async def _run(self, stop: asyncio.Event, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Run one daemon until `stop`, or until a new configuration has been read."""
-        self._daemon = Daemon(self._config, checks(), self._gpus(self._config), on_report=self._site.warm)
+        self._daemon = Daemon(
+            self._config, checks(), self._gpus(self._config), on_report=self._site.warm, keep_history=True
+        )
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))
         stopping = asyncio.ensure_future(stop.wait())

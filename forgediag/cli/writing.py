@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import contextlib
+import time
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forgediag.actions import Address, Applied, NotAppliedError, apply, apply_advice
+from forgediag.actions import MEMORY_KEYS, Address, Applied, NotAppliedError, apply, apply_advice
 from forgediag.cli.here import running_forge
-from forgediag.config import Config
+from forgediag.config import Config, state_dir
+from forgediag.history import History, HistoryError
 from forgediag.model import Advice, Forge, Gap, Known
 
 
@@ -28,7 +31,8 @@ def write_advice(forge: Known[Forge], config: Config, advice: Advice) -> Written
         forge = running_forge(config)
     if isinstance(forge, Gap):
         return Written("", None, f"{forge.reason}; nothing was written")
-    return _written(forge.url, apply_advice(_address(forge.url, config), advice))
+    note(config, {*MEMORY_KEYS, *advice.also_set})
+    return _written(forge.url, apply_advice(address_of(forge.url, config), advice))
 
 
 def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
@@ -36,10 +40,18 @@ def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
     forge = running_forge(config)
     if isinstance(forge, Gap):
         return Written("", None, f"{forge.reason}; nothing was written")
-    return _written(forge.url, apply(_address(forge.url, config), wanted))
+    note(config, wanted)
+    return _written(forge.url, apply(address_of(forge.url, config), wanted))
 
 
-def _address(url: str, config: Config) -> Address:
+def note(config: Config, keys: Iterable[str]) -> None:
+    """Let a running daemon's history know whose change it is going to see. Without a history nobody asks."""
+    with contextlib.suppress(HistoryError):
+        History(state_dir(config)).note_write(time.time(), config.targets[0].name, dict.fromkeys(keys))
+
+
+def address_of(url: str, config: Config) -> Address:
+    """Where a Forge answers, with the first target's password and patience."""
     target = config.targets[0]
     return Address(url, target.credentials(), target.timeout)
 

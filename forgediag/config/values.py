@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
+
+from forgediag.toml import is_list, is_mapping
 
 
 class ConfigError(Exception):
@@ -29,6 +31,12 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError
     return float(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    return int(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -68,6 +76,7 @@ def _table(value: Any) -> dict[str, str]:
 
 CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "float": (_number, "a number"),
+    "int": (_whole, "a whole number"),
     "bool": (_boolean, "true or false"),
     "str": (_string, "a text"),
     "str | None": (_string, "a text"),
@@ -76,13 +85,3 @@ CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "Mapping[str, str]": (_table, "a table of texts"),
 }
 """How a field's annotation is read from TOML, a variable or a flag, and what it is called when it is not that."""
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether it is a list, of anything."""
-    return isinstance(value, list)
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether it is a table, of anything."""
-    return isinstance(value, Mapping)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forgediag.forge import dtypes
 from forgediag.forge.dtypes import Device, Moment
-from forgediag.forge.families import TEXT_ENCODER, UNET, UNET_PREFIX, VAE, VAE_PREFIX, Base, Detection, Part, detect
+from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Detection, Part, detect
 from forgediag.forge.layers import layer, modules, plain, total_elements
+from forgediag.forge.loading import UNRECOGNISED, File, ordered, predict
+from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS
+from forgediag.forge.loading.networks import CLIPS
+from forgediag.forge.loading.overlay import MaskedError
+from forgediag.forge.loading.split import group_of, split, unet_name
 from forgediag.forge.parts import Stages
 from forgediag.forge.text_encoders import TextParts, encoders_of, t5_storage, text_stages
 from forgediag.forge.unet import unet_stages
-from forgediag.model import Header, Tensor
+from forgediag.model import Gap, Header, LoadError, Tensor
 
 StateDict = dict[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadError:
-    """The exception Forge raises for these files. `cause` is the first one of the chain, where there is another."""
-
-    type: str
-    message: str
-    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +41,14 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What comes of the files. A part that cannot be built is absent, and `error` says what Forge raises."""
+    """What comes of the files. A part that cannot be built is absent, `error` says what Forge raises and `why`."""
 
     detection: Detection
     parts: Mapping[Part, Component]
     error: LoadError | None = None
     unet_parameters: int = 0
     warnings: tuple[str, ...] = ()
+    why: str = ""
 
 
 def build(
@@ -60,6 +58,7 @@ def build(
     device: Device,
     moment: Moment,
     storage: str | None = None,
+    name: str = "this file",
 ) -> Components:
     """The parts Forge loads from these headers.
 
@@ -67,9 +66,12 @@ def build(
     first load; what the parts become in use is in their stages.
     """
     found = detect(checkpoint)
+    named = [File(f"module {number}", header) for number, header in enumerate(modules_, 1)]
+    made = predict(File(name, checkpoint), named)
+    error, why = (None, "") if isinstance(made, Gap) else (made.error, made.cause)
     if found.base is None:
-        return Components(found, {}, LoadError("ValueError", "Failed to recognize model type!", _unrecognised(found)))
-    dicts = state_dicts(checkpoint, modules_, found.base, bare=found.bare)
+        return Components(found, {}, error or LoadError("ValueError", UNRECOGNISED), why=why)
+    dicts = state_dicts(checkpoint, modules_, found.base)
     stored = dtypes.stored_type(dicts.unet)
     params = total_elements(dicts.unet.values())
     computation = dtypes.computation_type(found.base, device, moment, params)
@@ -87,7 +89,7 @@ def build(
     if "VAE" not in absent:
         cast = dtypes.vae_type(device, moment)
         parts[VAE] = Component(VAE, cast, cast, total_elements(dicts.vae.values()), _vae_stages(dicts.vae, cast))
-    return Components(found, parts, _missing(found.base, dicts), params, _unreadable(dicts.unet))
+    return Components(found, parts, error, params, _unreadable(dicts.unet), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +101,32 @@ class StateDicts:
     text: TextParts
 
 
-def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base, *, bare: bool) -> StateDicts:
-    """Split a checkpoint and overlay its modules (Forge dfdcbab, backend/loader.py, replace_state_dict)."""
-    prefix = "" if bare else UNET_PREFIX
-    vae_prefix = VAE_PREFIX[base]
-    unet = {name[len(prefix) :]: t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
-    vae = {} if bare else _under(checkpoint.tensors, vae_prefix)
-    text = TextParts.of_checkpoint({} if bare else checkpoint.tensors, base)
-    for header in modules_:
-        if "decoder.conv_in.weight" in header.tensors:
-            vae = dict(header.tensors)
-        else:
-            extracted = header.tensors.get("first_stage_model.decoder.conv_in.weight")
-            if extracted is not None and vae_prefix == "first_stage_model.":
-                channels = 16 if base.startswith("sd3") else 4
-                if extracted.shape[1] == channels:
-                    vae = _under(header.tensors, vae_prefix)
-        text = text.replaced_by(header.tensors, base)
-    return StateDicts(unet, vae, text)
+def state_dicts(checkpoint: Header, modules_: Sequence[Header], base: Base) -> StateDicts:
+    """Split a checkpoint and overlay its modules; where Forge fails on a module's names, without the modules."""
+    named = [ordered(header, by_name=False) for header in modules_]
+    try:
+        parts = split(ordered(checkpoint, by_name=False), named, base)
+    except MaskedError:
+        parts = split(ordered(checkpoint, by_name=False), (), base)
+    text = {
+        encoder: _used(encoder, parts.dicts.get(component, {}))
+        for component, encoder in TEXT_ENCODERS["flux" if base == "chroma" else group_of(base)].items()
+    }
+    return StateDicts(parts.dicts[unet_name(base)], parts.dicts["vae"], TextParts(text))
 
 
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> StateDict:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+_LAYER = re.compile(r"text_model\.encoder\.layers\.(\d+)\.")
+
+
+def _used(encoder: str, tensors: Mapping[str, Tensor]) -> StateDict:
+    """The tensors by their names within the encoder, without layers it has none for (SD2's file has one too many)."""
+    layers = CLIPS[encoder][1] if encoder in CLIPS else 0
+    found = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    return {
+        name: tensor
+        for name, tensor in found.items()
+        if (match := _LAYER.match(name)) is None or int(match[1]) < layers
+    }
 
 
 _VAE_ROOTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -135,23 +141,12 @@ def _vae_stages(tensors: Mapping[str, Tensor], cast: str) -> Stages:
 
 def _absent(base: Base, dicts: StateDicts) -> list[str]:
     """Kinds of state dicts Forge finds empty, in the order in which it builds the parts (its model_index.json)."""
-    kinds = ["T5" if name == "t5xxl" else "CLIP" for name in encoders_of(base) if len(dicts.text.of(name)) <= 16]
-    if len(dicts.unet) <= 16:
+    kinds = ["T5" if name == "t5xxl" else "CLIP" for name in encoders_of(base) if len(dicts.text.of(name)) <= ENOUGH]
+    if len(dicts.unet) <= ENOUGH:
         kinds.append("model")
-    if len(dicts.vae) <= 16:
+    if len(dicts.vae) <= ENOUGH:
         kinds.append("VAE")
     return kinds
-
-
-def _missing(base: Base, dicts: StateDicts) -> LoadError | None:
-    if base == "chroma" and not dicts.text.of("t5xxl"):
-        return LoadError("KeyError", "'text_encoder_2'")
-    absent = _absent(base, dicts)
-    return LoadError("AssertionError", f"You do not have {absent[0]} state dict!") if absent else None
-
-
-def _unrecognised(found: Detection) -> str:
-    return f"this file looks like {found.family}" if found.family != "unknown" else "no UNet that Forge knows"
 
 
 def _label(unet: Mapping[str, Tensor], kept: str) -> str:

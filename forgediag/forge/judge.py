@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from forgediag.forge import families
 from forgediag.formats.faults import fault
-from forgediag.formats.model_file import examine
+from forgediag.formats.model_file import inspect
 from forgediag.formats.names import CONTROL, CORRUPTED, blob_ending, is_blob, working_ending
 from forgediag.formats.tail import unwritten
 from forgediag.formats.window import Window
-from forgediag.model import Fault, Header, Role
+from forgediag.model import Fault, Header, Role, Safety
 
 _MISPLACED: Mapping[str, tuple[str, str]] = {
     "lora": ("misplaced-lora", "a LoRA"),
@@ -38,10 +38,14 @@ _REFUSES = "ValueError: Failed to recognize model type!"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A file's header, None where it has none that can be read, and what is wrong with the file, if anything."""
+    """A file's header, None where it has none that can be read, and what is wrong with the file, if anything.
+
+    `safety` is what loading it would run, None for formats in which nothing can.
+    """
 
     header: Header | None
     fault: Fault | None
+    safety: Safety | None = None
 
 
 def judge(name: str, window: Window, role: Role | None = None) -> Judged:
@@ -86,10 +90,10 @@ def misplaced(header: Header) -> Fault | None:
 def _whole(name: str, window: Window) -> Judged:
     if is_blob(name):
         name += blob_ending(window.read(0, 16))
-    found = examine(name, window)
+    found, safety = inspect(name, window)
     if isinstance(found, Fault):
-        return Judged(None, found)
-    return Judged(found, found.doubt or unwritten(window, found))
+        return Judged(None, found, safety)
+    return Judged(found, found.doubt or unwritten(window, found), safety)
 
 
 def _corrupted(name: str, window: Window) -> Judged:
@@ -106,4 +110,5 @@ def _leftover(name: str, ending: str, window: Window) -> Judged:
         message = f"the file is whole but still has the ending {ending} of a running download"
         return replace(found, fault=fault("download-leftover-whole", message))
     why = f": {found.fault.message}" if found.fault is not None else ""
-    return Judged(None, fault("download-leftover", f"the download did not finish (its ending is {ending}){why}"))
+    message = f"the download did not finish (its ending is {ending}){why}"
+    return replace(found, header=None, fault=fault("download-leftover", message))

@@ -110,6 +110,28 @@ FAULTS: Mapping[str, FaultKind] = {
     ),
     # pickles
     "pickle-unreadable": FaultKind("torch.load cannot read it", "It is no zip archive and no pickle."),
+    "pickle-cut": FaultKind("The file is cut", "The download or copy stopped early: torch.load finds no end."),
+    "pickle-broken": FaultKind("The pickle is damaged", "Its opcodes make no sense: torch.load stops there."),
+    "pickle-not-torch": FaultKind("A pickle that torch did not write", "torch.load refuses it after it has run it."),
+    "zip-directory": FaultKind("The zip archive is damaged", "Its directory does not fit its contents."),
+    "zip-not-torch": FaultKind(
+        "A zip archive that torch did not write",
+        "Forge does not unpack archives: torch.load looks for its own records in it.",
+        ("If a model is inside, unpack the archive and put the model file itself here.", *AGAIN),
+    ),
+    "zip-version": FaultKind(
+        "A torch file of a version that is not known", "Its version or byte order record makes no sense to torch."
+    ),
+    "torchscript": FaultKind(
+        "A TorchScript program, not a model",
+        "torch.load starts it as a program; Forge finds no weights in it.",
+        ("Download the weights of this model (.safetensors) instead.",),
+    ),
+    "record-missing": FaultKind("A tensor's data is missing", "The archive lacks a record that its pickle names."),
+    "record-size": FaultKind("A tensor's data has another size", "A record is shorter or longer than its tensor."),
+    "record-crc": FaultKind("The contents have changed", f"A record's CRC-32 is not the one written. {_QUIET}"),
+    "record-unreadable": FaultKind("A record cannot be read", "The archive's directory points to something else."),
+    "tensor-bounds": FaultKind("A tensor is larger than its data", "Its shape reaches beyond the end of its storage."),
     # impostors
     "lfs-pointer": FaultKind(
         "A git-lfs pointer, not the model",

@@ -8,9 +8,11 @@ from forgediag.formats import gguf, safetensors
 from forgediag.formats.faults import fault
 from forgediag.formats.impostor import SNIFF, recognise
 from forgediag.formats.window import Window
-from forgediag.model import Fault, FileFormat, Header
+from forgediag.model import Fault, FileFormat, Header, Safety
 
 _ENDINGS: dict[str, FileFormat] = {"safetensors": "safetensors", "sft": "safetensors", "gguf": "gguf"}
+
+_PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def format_of(name: str) -> FileFormat:
@@ -21,32 +23,41 @@ def format_of(name: str) -> FileFormat:
 def examine(name: str, window: Window) -> Header | Fault:
     """The header of a file, or why Forge cannot load it.
 
-    A pickle is only recognised by its first bytes: its header here has no tensors. What Forge says of a file of a wrong
-    kind was observed on Forge dfdcbab.
+    What Forge says of a file of a wrong kind was observed on Forge dfdcbab.
 
     Raises:
         OSError: the file cannot be read, or judging it takes more of it than the window gives.
     """
+    return inspect(name, window)[0]
+
+
+def inspect(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
+    """As `examine`, with what loading the file would run; None for formats in which nothing can.
+
+    Raises:
+        OSError: as `examine`.
+    """
     kind = format_of(name)
     if kind == "safetensors":
-        return safetensors.read(window)
+        return safetensors.read(window), None
     head = window.read(0, SNIFF)
     if kind == "gguf":
-        return gguf.read(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        return Header("pickle", {})
-    return _torch_refuses(head, window.size) or Header("pickle", {})
+        return (gguf.read(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)), None
+    from forgediag.formats import pickle  # noqa: PLC0415 - few have such files: their reader is not loaded for nothing
+
+    reading = pickle.read(window)
+    if isinstance(reading.found, Header) or head.startswith(_PICKLES):
+        return reading.found, reading.safety
+    known = _impostor(head, window.size)
+    return (replace(known, forge_says=reading.found.forge_says) if known else reading.found), reading.safety
 
 
-def _torch_refuses(head: bytes, size: int) -> Fault | None:
-    """Why torch.load cannot read a file that is no zip and no pickle; None where that is not sure."""
-    if _is_safetensors(head, size):
-        message = "the file's contents are a safetensors file, but its name says otherwise"
-        found: Fault | None = fault("named-wrong-safetensors", message, offset=0)
-    else:
-        found = recognise(head, size)
-    says = f"UnpicklingError: invalid load key, {chr(head[0])!r}." if head else "EOFError: Ran out of input"
-    return None if found is None else replace(found, forge_says=says)
+def _impostor(head: bytes, size: int) -> Fault | None:
+    """What a file is that is no zip and no pickle; None where that is not sure."""
+    if not _is_safetensors(head, size):
+        return recognise(head, size)
+    message = "the file's contents are a safetensors file, but its name says otherwise"
+    return fault("named-wrong-safetensors", message, offset=0)
 
 
 def _not_gguf(head: bytes, size: int) -> Fault:

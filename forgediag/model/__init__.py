@@ -1,5 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
+from forgediag.model.change import Cause, OptionChange, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -28,7 +29,10 @@ from forgediag.model.machine import (
     Own,
     Process,
 )
+from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
+from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
@@ -43,15 +47,21 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Call",
+    "Cause",
     "CheckResult",
     "Checkpoint",
     "CudaMemory",
     "CurvePoint",
+    "DeepProbe",
     "Distribution",
     "Expected",
     "Fault",
@@ -76,21 +86,29 @@ __all__ = [
     "Known",
     "Ledger",
     "Listing",
+    "LoadError",
+    "LoadPhase",
     "ModelFile",
     "Module",
+    "ModuleFate",
+    "ModuleUse",
     "Nvml",
+    "OptionChange",
     "Options",
     "Outcome",
     "Own",
     "Part",
     "PartName",
+    "Pass",
     "Phase",
     "PhaseName",
     "PhaseTally",
+    "Prediction",
     "Process",
     "Progress",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",
@@ -99,4 +117,9 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
+    "VerdictChange",
+    "Verification",
+    "Way",
 ]

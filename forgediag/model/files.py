@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forgediag.model.known import Known
+from forgediag.model.prediction import Prediction
+from forgediag.model.safety import Safety
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Header:
     doubt: Fault | None = None
 
 
-Role = Literal["checkpoint", "module"]
+Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]
+"""What Forge takes a file for, by the folder it lies in; "other" in a folder Forge does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
-    `vae_prefix` is what the names of the VAE's tensors in it begin with ("" in a VAE file), None without a VAE.
+    `dtype` is the one most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
+    `safety` is what loading it would run, None for formats in which nothing can.
     """
 
     path: str
@@ -64,19 +68,23 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
-    vae_prefix: str | None = None
+    dtype: str | None = None
+    unlisted: str | None = None
+    safety: Safety | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
     """The files behind Forge's listing that can be read here.
 
-    `unreadable` says why for each other path; `pending` files were not looked at yet.
+    `unreadable` says why for each other path; `pending` files were not looked at yet. `prediction` is what comes of
+    loading the selected ones, None where not all of them could be read.
     """
 
     files: tuple[ModelFile, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: int = 0
+    prediction: Known[Prediction] | None = None
 
     @property
     def selected(self) -> tuple[ModelFile, ...]:

@@ -19,7 +19,8 @@ class Phase:
 
     `device_peak` is the most the driver said was used on the card, `device_start` what it said at the beginning;
     `above_weights` is the part of the peak that no resident weights explain. `swapped` are weights that did not fit and
-    are copied in at every step. `seen_in` says which source told the limits of the phase.
+    are copied in at every step; `moved` went to the card in this phase and `freed` left it, as Forge's console tells.
+    `seen_in` says which source told the limits of the phase.
     """
 
     name: PhaseName
@@ -31,6 +32,8 @@ class Phase:
     above_weights: int | None = None
     swapped: int | None = None
     resident_peak: int | None = None
+    moved: int | None = None
+    freed: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -43,7 +46,8 @@ class Job:
     """A finished generation. Prompts and images are never part of it.
 
     `pixels` are width times height times batch, where the memory Forge asked for tells them. `step_seconds` holds each
-    sampling step's time as far as it was seen. `settings` are the memory settings in effect.
+    sampling step's time as far as it was seen. `settings` are the memory settings in effect; `departures` tell of
+    loads that went otherwise than Forge's memory manager is known to work.
     """
 
     target: str
@@ -64,6 +68,7 @@ class Job:
     resident_end: int | None = None
     device_start: int | None = None
     device_end: int | None = None
+    departures: tuple[str, ...] = ()
 
 
 PartName = Literal["driver", "context", "weights", "activations", "cache", "others", "free", "unexplained"]

@@ -1,7 +1,7 @@
 """What will happen, and what to set instead: plans, recommendations and comparisons from headers alone."""
 
 from forgediag.plan.compare import Variant, compare
-from forgediag.plan.console import console_speed
+from forgediag.plan.console import console_speed, speed_seen
 from forgediag.plan.document import document
 from forgediag.plan.peaks import Peak, Prepared, device_peaks, phase_peaks
 from forgediag.plan.predict import Plan, plan, prepare
@@ -34,4 +34,5 @@ __all__ = [
     "plan",
     "prepare",
     "recommend",
+    "speed_seen",
 ]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from forgediag.forge import dtypes
-from forgediag.forge.components import Components, LoadError, build
+from forgediag.forge.components import Components, build
 from forgediag.forge.extras import companions, preserved
 from forgediag.forge.families import UNET, Base
 from forgediag.forge.memory import Room, Step, Successor, Workload, rules, run, start
 from forgediag.forge.parts import exact, segmented
-from forgediag.model import MB
+from forgediag.model import MB, LoadError
 from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of
 from forgediag.plan.request import Request, checked
 from forgediag.plan.speed import Speed, estimated
@@ -94,7 +94,8 @@ def prepare(request: Request) -> Prepared:
     """
     request = checked(request)
     device, moment, storage = request.card.device, request.moment, request.storage
-    made = build(request.checkpoint, request.modules, device=device, moment=moment, storage=storage)
+    name = request.name or "this file"
+    made = build(request.checkpoint, request.modules, device=device, moment=moment, storage=storage, name=name)
     other = request.second
     if other is None:
         return Prepared(made, rules(device, moment))

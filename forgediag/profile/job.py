@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forgediag.forge.log import BarMoved, Loaded, Seen, Unloaded
 from forgediag.model import MB, Job, Outcome, Phase, Progress
+from forgediag.profile.agreement import departures
 from forgediag.profile.curve import Curve
+from forgediag.profile.ledger import Weights
 from forgediag.profile.phases import Span, Timeline, timeline
 
 _VAE_ESTIMATE = 2178
@@ -36,6 +38,8 @@ class Recording:
     model: str | None = None
     family: str | None = None
     settings: Mapping[str, str | float] = field(default_factory=dict[str, str | float])
+    weights: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Bytes on the card by component when the job began."""
     vae_bytes: int = 2
     """Bytes of a number the VAE computes in: 2 on cards from compute capability 8.0 on, else 4."""
 
@@ -45,6 +49,7 @@ def finished(seen: Recording) -> Job:
     told = timeline(seen.events, seen.started, seen.ended)
     spans, source = (told.spans, "log") if told.spans else (progress_spans(seen), "progress")
     swapped = {load.target: int(load.swapped * MB) for load in told.loads if load.target}
+    traffic = _traffic(seen, spans)
     steps = [bar.steps for bar in _bars(seen.events)] or [progress.steps for _, progress in seen.progress]
     return Job(
         target=seen.target,
@@ -55,14 +60,18 @@ def finished(seen: Recording) -> Job:
         family=seen.family,
         pixels=pixels(seen.events, seen.vae_bytes),
         steps=max(steps, default=0) or None,
-        error=told.error,
+        error=None if seen.outcome == "done" else told.error,
         settings=tuple(sorted(seen.settings.items())),
-        phases=tuple(_phase(seen, span, "log" if source == "log" else "progress", swapped) for span in spans),
+        phases=tuple(
+            _phase(seen, span, swapped) if source == "progress" else _told(_phase(seen, span, swapped), traffic[index])
+            for index, span in enumerate(spans)
+        ),
         step_seconds=told.steps or _progress_steps(seen.progress),
         resident_start=seen.resident.at(seen.started),
         resident_end=seen.resident.at(seen.ended),
         device_start=seen.device.at(seen.started),
         device_end=seen.device.at(seen.ended),
+        departures=departures(told.loads),
     )
 
 
@@ -77,14 +86,33 @@ def _outcome(outcome: Outcome, told: Timeline) -> Outcome:
     return "failed" if told.error and outcome == "unknown" else outcome
 
 
-def _phase(seen: Recording, span: Span, source: str, swapped: Mapping[str, int]) -> Phase:
+def _traffic(seen: Recording, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Bytes (moved to the card, freed from it) in each phase."""
+    weights = Weights(dict(seen.weights))
+    sums = [(0, 0)] * len(spans)
+    for item in seen.events:
+        before = dict(weights.placed)
+        weights.feed(item.event)
+        moved = sum(max(0, size - before.get(name, 0)) for name, size in weights.placed.items())
+        freed = sum(max(0, size - weights.placed.get(name, 0)) for name, size in before.items())
+        at = next((index for index, span in enumerate(spans) if span.start <= item.began < span.end), None)
+        if at is not None:
+            sums[at] = sums[at][0] + moved, sums[at][1] + freed
+    return sums
+
+
+def _told(phase: Phase, traffic: tuple[int, int]) -> Phase:
+    return replace(phase, seen_in="log", moved=traffic[0], freed=traffic[1])
+
+
+def _phase(seen: Recording, span: Span, swapped: Mapping[str, int]) -> Phase:
     first = min(span.start + _SETTLED, (span.start + span.end) / 2)
     start, peak = seen.device.at(first), seen.device.peak(first, span.end)
     return Phase(
         name=span.name,
         start=span.start + seen.wall,
         end=span.end + seen.wall,
-        seen_in="log" if source == "log" else "progress",
+        seen_in="progress",
         device_start=start,
         device_peak=peak,
         above_weights=peak - start if peak is not None and start is not None and span.name == "sample" else None,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
+from forgediag.forge.secret import told
 from forgediag.model import (
     MB,
+    Cause,
     CudaMemory,
     Flags,
     Gap,
     Job,
     Known,
+    OptionChange,
     Options,
     Outcome,
     PhaseName,
@@ -26,6 +29,11 @@ from forgediag.sources.meter import JOB_BOUNDS, PEAK_BOUNDS, PHASE_BOUNDS, REQUE
 STATE_OPTIONS = frozenset({"sd_checkpoint_hash"})
 """Options that Forge writes itself after a load: no one's change."""
 
+PAGE_OPTIONS = frozenset(
+    {"forge_inference_memory", "forge_async_loading", "forge_pin_shared_memory", "forge_unet_storage_dtype"}
+)
+"""Options that the web page writes when it is opened (observed with Forge dfdcbab)."""
+
 START_INFERENCE_MEMORY = 1024 * MB
 """What a started Forge really works with until another value is set, whatever GET says (Forge dfdcbab, measured)."""
 
@@ -33,7 +41,9 @@ START_INFERENCE_MEMORY = 1024 * MB
 class TargetCounts:
     """Counts one Forge's answers. Feed it every answer in order of time (`at`: monotonic seconds)."""
 
-    def __init__(self, endpoints: Iterable[str]) -> None:
+    def __init__(self, endpoints: Iterable[str], target: str = "forge") -> None:
+        self._target = target
+        self._vram = 0
         self._jobs = JobTracker()
         self._outcomes: Counter[Outcome] = Counter()
         self._job_seconds = Histogram(JOB_BOUNDS)
@@ -61,7 +71,7 @@ class TargetCounts:
     def progress(self, progress: Known[Progress], at: float) -> list[Ended]:
         """Follow jobs, and hand over those that ended; a Forge that refuses connections will come back restarted."""
         if isinstance(progress, Gap) and progress.kind == "refused" and self._options is not None:
-            self._restarted, self._options, self._effective = True, None, None
+            self._restarted, self._effective = True, None
         ended = self._jobs.feed(progress, at, self._ooms)
         for job in ended:
             self._outcomes[job.outcome] += 1
@@ -87,25 +97,51 @@ class TargetCounts:
     def memory(self, memory: Known[TorchMemory]) -> None:
         """Note torch's out-of-memory counter, which tells how a job ended."""
         if isinstance(memory, TorchMemory) and isinstance(memory.cuda, CudaMemory):
-            self._ooms = memory.cuda.ooms
+            self._ooms, self._vram = memory.cuda.ooms, memory.cuda.total
 
     def flags(self, flags: Known[Flags]) -> None:
         """Note whether there is a web page: opening it sets the memory options anew, in an order no one can foresee."""
         self._api_only = isinstance(flags, Flags) and flags.on("nowebui")
 
-    def options(self, options: Known[Options]) -> None:
-        """Count changed options and follow the inference memory in effect: a start resets it, a change takes effect."""
+    def options(self, options: Known[Options], at: float = 0.0) -> tuple[OptionChange, ...]:
+        """The options that changed, at `at` (Unix seconds).
+
+        Follows the inference memory in effect too: a start resets it, a change takes effect.
+        """
         if isinstance(options, Gap) or options.broken:  # a broken answer lacks the options that were never set
-            return
+            return ()
         before, self._options = self._options, options
+        if before is None:
+            return ()
+        keys = (before.values.keys() | options.values.keys()) - STATE_OPTIONS
+        changed = {key for key in keys if before.values.get(key) != options.values.get(key)}
+        self._option_changes += len(changed)
+        cause = self._cause(options, changed)
         if self._restarted:
             self._restarted, self._effective = False, START_INFERENCE_MEMORY
-        elif before is not None:
-            keys = (before.values.keys() | options.values.keys()) - STATE_OPTIONS
-            changed = {key for key in keys if before.values.get(key) != options.values.get(key)}
-            self._option_changes += len(changed)
-            if "forge_inference_memory" in changed and options.inference_memory_mb is not None:
-                self._effective = int(options.inference_memory_mb * MB)
+        elif "forge_inference_memory" in changed and options.inference_memory_mb is not None:
+            self._effective = int(options.inference_memory_mb * MB)
+        return tuple(
+            OptionChange(
+                at, self._target, key, told(key, before.values.get(key)), told(key, options.values.get(key)), cause
+            )
+            for key in sorted(changed)
+        )
+
+    def _cause(self, options: Options, changed: Set[str]) -> Cause:
+        """How options came to change, as far as the values tell.
+
+        Opening the web page sets the inference memory to the card's total less a preset's GPU weights, or to 1024
+        (observed); what this program wrote itself the history knows.
+        """
+        if self._restarted:
+            return "restart"
+        inference = options.inference_memory_mb
+        if self._api_only or inference is None or "forge_inference_memory" not in changed:
+            return "other"
+        presets = [options.number(f"{preset}_GPU_MB") for preset in ("sd", "xl", "flux")]
+        set_by_page = {self._vram // MB - weights for weights in presets if weights is not None} | {1024.0}
+        return "page" if inference in set_by_page and changed <= PAGE_OPTIONS else "other"
 
     def read(self) -> Tally:
         """The counts so far."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import autoencoder, families, selection
+from forgediag.forge import families, selection
+from forgediag.forge.folders import model_name
 from forgediag.forge.judge import judge
 from forgediag.formats import model_file
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Role
+from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.sources.forecast import Forecast
+from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
+from forgediag.sources.stamp import reason
 from forgediag.sources.window import opened
+
+PLACED = frozenset({"sft-not-listed", "corrupted-but-whole"})
+"""Faults of a name, not of contents: `ModelFile.unlisted` tells them."""
 
 NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
 NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
@@ -58,14 +64,18 @@ class FileReader:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._forecast = Forecast()
 
-    def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
+    def read(
+        self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool, others: Sequence[Entry] = ()
+    ) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
 
         Args:
             listing: the files Forge lists.
             options: tells which of them are selected; a gap selects none.
             elsewhere: whether Forge runs on another machine or in a container, where missing folders are expected.
+            others: files of its folders, read after those it lists.
         """
         if isinstance(listing, Gap):
             return listing
@@ -73,26 +83,35 @@ class FileReader:
         unreadable: dict[str, str] = {}
         pending = 0
         deadline = self._clock() + self._budget
-        for path, role, selected in _wanted(listing, options):
-            local = local_path(path, self._prefixes)
-            known = self._known(local, unreadable, path)
-            if known is not None and (known[1] is not None or selected or self._clock() < deadline):
-                file = self._file(path, local, role, known, unreadable)
+        for want in _wanted(listing, options, others, self._prefixes):
+            known = self._known(want.local, unreadable, want.path)
+            if known is not None and (known[1] is not None or want.selected or self._clock() < deadline):
+                file = self._file(want, known, unreadable)
                 if file is not None:
-                    files[path] = self._current(file, known[0], selected)
+                    files[want.path] = self._current(file, known[0], want.selected)
             elif known is not None:
                 pending += 1
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
-        return Files(tuple(files.values()), unreadable, pending)
+        return Files(tuple(files.values()), unreadable, pending, self._prediction(listing, options))
+
+    def _prediction(self, listing: Listing, options: Known[Options]) -> Known[Prediction] | None:
+        """What comes of loading what is selected, where all of it was read."""
+        if isinstance(options, Gap):
+            return None
+        paths = selection.selected_paths(listing, options)
+        seen = [self._seen[path] for path in paths if path in self._seen]
+        if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
+            return None
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
         try:
             found = os.stat(local)  # noqa: PTH116 - 2000 of them a minute
         except (OSError, ValueError) as error:
-            unreadable[path] = _reason(error)
+            unreadable[path] = reason(error)
             return None
         if not stat.S_ISREG(found.st_mode):
             unreadable[path] = "is not a regular file"
@@ -102,21 +121,16 @@ class FileReader:
         return version, seen[1] if seen is not None and seen[0] == version else None
 
     def _file(
-        self,
-        path: str,
-        local: str,
-        role: Role,
-        known: tuple[Version, ModelFile | None],
-        unreadable: dict[str, str],
+        self, want: _Wanted, known: tuple[Version, ModelFile | None], unreadable: dict[str, str]
     ) -> ModelFile | None:
         version, file = known
         if file is None:
             try:
-                file = _examine(path, local, role)
+                file = replace(examine(want.name, want.local, want.role), path=want.path, unlisted=want.unlisted)
             except OSError as error:
-                unreadable[path] = _reason(error)
+                unreadable[want.path] = reason(error)
                 return None
-            self._seen[path] = version, file
+            self._seen[want.path] = version, file
         return file
 
     def _current(self, file: ModelFile, version: Version, selected: bool) -> ModelFile:  # noqa: FBT001
@@ -130,18 +144,40 @@ class FileReader:
         return file
 
 
-def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Role, bool]]:
-    """Every listed path with its role, the selected ones first."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file to look at: its path as Forge knows it and here, and the name it is judged by."""
+
+    path: str
+    local: str
+    role: Role
+    name: str
+    selected: bool = False
+    unlisted: str | None = None
+
+
+def _wanted(
+    listing: Listing, options: Known[Options], others: Sequence[Entry], prefixes: Mapping[str, str]
+) -> Iterator[_Wanted]:
+    """Every listed path with its role, the selected ones first; then what else there is."""
     chosen: set[str] = set()
     if not isinstance(options, Gap):
         chosen = set(selection.selected_paths(listing, options))
-    for first in (True, False):
-        for checkpoint in listing.checkpoints:
-            if (checkpoint.path in chosen) is first:
-                yield checkpoint.path, "checkpoint", first
-        for module in listing.modules:
-            if (module.path in chosen) is first:
-                yield module.path, "module", first
+    rows: list[tuple[str, Role]] = []
+    for checkpoint in listing.checkpoints:
+        rows.append((checkpoint.path, "checkpoint"))
+    for module in listing.modules:
+        rows.append((module.path, "module"))
+    listed: set[str] = set()
+    for path, role in sorted(rows, key=lambda row: row[0] not in chosen):
+        local = local_path(path, prefixes)
+        listed.add(local)
+        yield _Wanted(path, local, role, local, selected=path in chosen)
+    for entry in others:
+        if entry.path not in listed:
+            folder, name = os.path.split(entry.path)
+            judged = os.path.join(folder, model_name(name) or name)  # noqa: PTH118
+            yield _Wanted(entry.path, entry.path, entry.role, judged, unlisted=entry.unlisted)
 
 
 def read_header(local: str) -> Header | Fault:
@@ -154,38 +190,41 @@ def read_header(local: str) -> Header | Fault:
         return model_file.examine(local, window)
 
 
-def _examine(path: str, local: str, role: Role) -> ModelFile:
+def examine(path: str, local: str, role: Role) -> ModelFile:
+    """What a file's bytes say of it. `path` is the name it is judged by, `local` where it is read.
+
+    Raises:
+        OSError: the file cannot be read, or is no regular file.
+    """
     with opened(local) as window:
-        found, size = judge(local, window, role), window.size
-    family, channels, vae = "unknown", None, None
+        found, size = judge(path, window, role), window.size
+    family, channels = "unknown", None
     parts: Mapping[str, int] = {}
     if found.header is not None:
         family, channels, parts = families.describe(found.header)
-        vae = autoencoder.find(found.header)
     return ModelFile(
         path=path,
         local=local,
         role=role,
         selected=False,
         size=size,
-        format=model_file.format_of(local),
+        format=model_file.format_of(path),
         family=family,
-        fault=found.fault,
+        fault=None if found.fault is None or found.fault.id in PLACED else found.fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        vae_prefix=None if vae is None else vae.prefix,
+        dtype=None if found.header is None else _main_dtype(found.header),
+        safety=found.safety,
     )
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return "is a link that leads back to itself"
-    if isinstance(error, PermissionError):
-        return "may not be read by the user forgediag runs as"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def _main_dtype(header: Header) -> str | None:
+    """The type most of the bytes have."""
+    sizes: dict[str, int] = {}
+    for tensor in header.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
+    return max(sizes, key=lambda dtype: sizes[dtype], default=None)
 
 
 def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:

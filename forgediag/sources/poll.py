@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
-from forgediag.model import Forge, Gap, Known, Progress
+from forgediag.model import Forge, Gap, Known, OptionChange, Progress
 from forgediag.profile import Ended
 from forgediag.sources.counts import TargetCounts
 from forgediag.sources.forge import DOWN, ENDPOINTS, ForgeClient, assemble
@@ -33,6 +33,7 @@ class ForgePoll:
         *,
         on_job: Callable[[bool], None] | None = None,
         on_progress: Callable[[Known[Progress], Sequence[Ended]], None] | None = None,
+        on_options: Callable[[Sequence[OptionChange]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -43,6 +44,7 @@ class ForgePoll:
             pace: seconds between reads.
             on_job: told whenever a generation begins (True) or ends (False).
             on_progress: told every progress answer, with the generations that ended since the last one.
+            on_options: told the options that changed.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
@@ -50,9 +52,9 @@ class ForgePoll:
         self.changed = asyncio.Event()
         self._hurried = asyncio.Event()
         self.meter = Meter(f"forge:{target.name}")
-        self.counts = TargetCounts(ENDPOINTS)
+        self.counts = TargetCounts(ENDPOINTS, target.name)
         self._pace = pace
-        self._on_job, self._on_progress = on_job, on_progress
+        self._on_job, self._on_progress, self._on_options = on_job, on_progress, on_options
         self._clock, self._wall = clock, wall
         self._urls = (target.url,) if target.url else DEFAULT_URLS
         self._connect(self._urls[0])
@@ -128,7 +130,9 @@ class ForgePoll:
         if name == "progress":
             self._progress(fact)
         elif name == "options":
-            self.counts.options(fact)
+            changes = self.counts.options(fact, self._wall())
+            if changes and self._on_options:
+                self._on_options(changes)
         elif name == "memory":
             self.counts.memory(fact)
         elif name == "cmd-flags":

@@ -14,6 +14,7 @@ from forgediag.model import Header, Role
 from forgediag.testing.adapters import control_lora, controlnet, lora
 from forgediag.testing.corpus_gguf import gguf_cases
 from forgediag.testing.corpus_headers import ACCEPTED, REFUSED, entry, file
+from forgediag.testing.corpus_pickles import PICKLES
 from forgediag.testing.files import safetensors_header, vae_shapes, write_sparse
 from forgediag.testing.headers import header
 
@@ -113,7 +114,7 @@ IMPOSTORS: Mapping[str, tuple[bytes, str]] = {
 def _impostors() -> Iterator[Case]:
     for label, (raw, finding) in IMPOSTORS.items():
         for ending in ("safetensors", "gguf", "ckpt"):
-            if (label, ending) != ("zip-of-model", "ckpt"):  # any zip is torch's until its records are read
+            if (label, ending) != ("zip-of-model", "ckpt"):  # `PICKLES` has a whole one
                 yield Case(f"{label}-{ending}", f"model.{ending}", raw, finding)
     good = file(entry())
     gguf = b"GGUF\3\0\0\0" + bytes(16)
@@ -126,6 +127,11 @@ def _impostors() -> Iterator[Case]:
     yield Case("zip-as-gguf", "model.gguf", torch_zip, "named-wrong-zip")
     yield Case("pickle-as-safetensors", "model.safetensors", b"\x80\2}q\0." + bytes(40), "named-wrong-pickle")
     yield Case("pickle-as-gguf", "model.gguf", b"\x80\2}q\0." + bytes(40), "named-wrong-pickle")
+
+
+def _pickles() -> Iterator[Case]:
+    for label, (raw, finding) in PICKLES.items():
+        yield Case(f"pickle-{label}", "model.ckpt", raw, finding)
 
 
 def _names() -> Iterator[Case]:
@@ -173,6 +179,6 @@ def _places() -> Iterator[Case]:
 @lru_cache(maxsize=1)
 def corpus() -> tuple[Case, ...]:
     """All files of the corpus; labels are unique."""
-    made = [*_rules(), *_sizes(), *_impostors(), *_names(), *_places()]
+    made = [*_rules(), *_sizes(), *_impostors(), *_pickles(), *_names(), *_places()]
     made += [Case(label, "model.gguf", head, finding, size) for label, head, size, finding in gguf_cases()]
     return tuple(made)

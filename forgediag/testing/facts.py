@@ -29,6 +29,7 @@ from forgediag.model import (
     Snapshot,
     Target,
     TorchMemory,
+    Verification,
 )
 
 GIB = 1024 * MB
@@ -66,7 +67,6 @@ def model_file(
     path: str = CHECKPOINT,
     family: str = "sdxl",
     channels: int | None = 4,
-    vae_prefix: str | None = "first_stage_model.",
     fault: Fault | None = None,
 ) -> ModelFile:
     """A whole, selected file: the checkpoint, or with another path a module."""
@@ -83,13 +83,12 @@ def model_file(
         latent_channels=channels,
         component_bytes={"KModel": 5 * GIB} if checkpoint else {"IntegratedAutoencoderKL": 300 * MB},
         sha256=BASE_SHA256 if checkpoint else VAE_SHA256,
-        vae_prefix=vae_prefix,
     )
 
 
-def vae_file(channels: int = 4, prefix: str = "", path: str = VAE) -> ModelFile:
+def vae_file(channels: int = 4, path: str = VAE) -> ModelFile:
     """A whole, selected VAE file."""
-    return model_file(path, "vae", channels, prefix)
+    return model_file(path, "vae", channels)
 
 
 FILES = Files((model_file(), vae_file()))
@@ -103,7 +102,8 @@ FORGE = Forge(
     flags=FLAGS,
     samplers=("Euler",),
 )
-TARGET = Target("forge", FORGE, PROCESS, INSTALL, GPU, FILES)
+VERIFICATION = Verification("lock", {"ok": 2}, 7_272_719_498, 7_272_719_498, 604_800.0, 0.0)
+TARGET = Target("forge", FORGE, PROCESS, INSTALL, GPU, FILES, verification=VERIFICATION)
 SNAPSHOT = Snapshot(0.0, (TARGET,), NVML, HOST)
 
 
@@ -114,6 +114,7 @@ def options(**values: object) -> Options:
 
 def problems(item: Check, *facts: object) -> list[Problem]:
     """What a check finds in these facts, handed over by type; the healthy ones stand in for those not given."""
-    healthy = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST, FORGE.progress, FORGE.memory)
+    healthy: tuple[object, ...] = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST)
+    healthy += (FORGE.progress, FORGE.memory, VERIFICATION)
     known: dict[type, object] = {type(fact): fact for fact in (*healthy, *facts)}
     return list(item.judge(*(known[need] for need in item.needs)))

@@ -72,7 +72,7 @@ def test_doctor_finds_a_vae_that_does_not_fit(call: Call, forge: ForgeThread) ->
     document = json.loads(result.stdout)
     assert document["schema"] == "forgediag.doctor/1"
     assert document["verdict"] == "failure"
-    assert document["findings"][0]["check"] == "vae-latent-channels"
+    assert document["findings"][0]["check"] == "model-will-load"
     assert document["findings"][0]["fix"]
 
 

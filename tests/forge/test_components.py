@@ -13,11 +13,11 @@ from forgediag.testing.headers import header, plain, scaled, tensor
 
 FLUX = ("ae:bf16", "clip_l", "t5:fp8")
 SD3 = ("clip_l", "clip_g", "t5")
+ROOM = Moment(24_000 * MB, 1024 * MB)
 
 
 def made(name: str, modules: tuple[str, ...] = (), storage: str | None = None) -> Components:
-    moment = Moment(24_000 * MB, 1024 * MB)
-    return build(header(name), tuple(map(header, modules)), device=Device(), moment=moment, storage=storage)
+    return build(header(name), tuple(map(header, modules)), device=Device(), moment=ROOM, storage=storage)
 
 
 def mb(found: Components, target: str = UNET, stage: int = 0) -> float:
@@ -99,8 +99,8 @@ def test_q4_k_grows_by_a_ninth_with_the_first_load() -> None:
 
 def test_a_scaled_file_whose_majority_is_not_fp8_is_stored_in_full() -> None:
     header_ = Header("safetensors", scaled(nets.flux(), rest="BF16"))
-    moment = Moment(24_000 * MB, 1024 * MB)
-    found = build(header_, tuple(map(header, FLUX)), device=Device(), moment=moment)
+
+    found = build(header_, tuple(map(header, FLUX)), device=Device(), moment=ROOM)
     assert found.parts[UNET].storage == "bfloat16"
     assert mb(found) == 22700.14
 
@@ -127,8 +127,7 @@ def test_a_clip_module_replaces_a_checkpoints_own() -> None:
     extracted = plain(nets.open_clip(1280, 32), "F16", "conditioner.embedders.1.model.")
     other = plain(nets.clip(768, 12), "F32", "conditioner.embedders.0.transformer.")
     for module in (transformers, openclip, extracted, other):
-        moment = Moment(24_000 * MB, 1024 * MB)
-        found = build(header("sdxl"), (Header("safetensors", module),), device=Device(), moment=moment)
+        found = build(header("sdxl"), (Header("safetensors", module),), device=Device(), moment=ROOM)
         assert mb(found, TEXT_ENCODER) == 1559.68
         assert abs(found.parts[TEXT_ENCODER].parameters - old) < 100
 
@@ -140,15 +139,50 @@ def test_a_clip_for_another_family_changes_nothing() -> None:
 
 def test_old_sd15_names_without_text_model_are_understood() -> None:
     renamed = {name.replace("transformer.text_model.", "transformer."): t for name, t in header("sd15").tensors.items()}
-    moment = Moment(24_000 * MB, 1024 * MB)
-    found = build(Header("safetensors", renamed), (), device=Device(), moment=moment)
+
+    found = build(Header("safetensors", renamed), (), device=Device(), moment=ROOM)
     assert mb(found, TEXT_ENCODER) == 234.72
 
 
 def test_a_second_copy_of_t5s_embedding_is_not_built() -> None:
     tensors = dict(header("t5:fp8").tensors)
     tensors |= {"encoder.embed_tokens.weight": tensors["shared.weight"], "logit_scale": tensor("F32", ())}
-    moment = Moment(24_000 * MB, 1024 * MB)
+
     modules = (header("ae:bf16"), header("clip_l"), Header("safetensors", tensors))
-    found = build(header("flux:fp8"), modules, device=Device(), moment=moment, storage=None)
+    found = build(header("flux:fp8"), modules, device=Device(), moment=ROOM, storage=None)
     assert mb(found, TEXT_ENCODER) == 5153.49
+
+
+def test_a_part_that_is_lacking_is_absent_and_the_rest_is_sized() -> None:
+    whole = header("sd15").tensors
+    for prefix, part, kind in (
+        ("first_stage_model.", VAE, "VAE"),
+        ("cond_stage_model.", TEXT_ENCODER, "CLIP"),
+    ):
+        rest = {name: tensor for name, tensor in whole.items() if not name.startswith(prefix)}
+        found = build(Header("safetensors", rest), (), device=Device(), moment=ROOM)
+        assert part not in found.parts
+        assert found.error is not None
+        assert found.error.message == f"You do not have {kind} state dict!"
+
+
+def test_modules_whose_names_forge_cannot_rename_leave_the_checkpoints_own_parts() -> None:
+    module = header("clip_g").tensors
+    short = {name: tensor for name, tensor in module.items() if name != "text_projection.weight"}
+    found = build(header("sdxl"), (Header("safetensors", short),), device=Device(), moment=ROOM)
+    assert found.error is not None
+    assert found.error.message == "Failed to recognize model type!"
+    assert set(found.parts) == {TEXT_ENCODER, UNET, VAE}
+
+
+def test_a_checkpoint_whose_names_are_not_known_is_not_recognised() -> None:
+    found = build(Header("unknown", {}), (), device=Device(), moment=ROOM)
+    assert found.error is not None
+    assert found.error.type == "ValueError"
+
+
+def test_a_fragment_of_a_unet_is_not_built() -> None:
+    names = ("double_blocks.0.img_attn", "guidance_in.in_layer.weight")
+    few = {name: tensor for name, tensor in header("flux").tensors.items() if name.startswith(names)}
+    found = build(Header("safetensors", few), (), device=Device(), moment=ROOM)
+    assert UNET not in found.parts

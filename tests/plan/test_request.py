@@ -58,7 +58,7 @@ def test_a_lora_is_refused_with_what_it_looks_like() -> None:
     made = plan(Request(lora, (), Card(8000)))
     assert made.error is not None
     assert made.error.message == "Failed to recognize model type!"
-    assert made.error.cause == "this file looks like lora"
+    assert made.components.why == "this file is no checkpoint but a file of the kind lora"
     assert not document(made)["loads_ok"]
     assert made.first_seconds is None
 

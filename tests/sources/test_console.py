@@ -48,6 +48,12 @@ def opened(follower: ConsoleFollower) -> None:
     assert follower.gap is None
 
 
+def missing(follower: ConsoleFollower) -> None:
+    deadline = time.monotonic() + 5
+    while follower.gap is not None and follower.gap.kind == "starting" and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
 def append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
@@ -78,9 +84,7 @@ def test_what_was_written_before_is_history(tmp_path: Path, follow: Callable[...
 def test_a_file_that_comes_later_is_found(tmp_path: Path, follow: Callable[..., ConsoleFollower]) -> None:
     path = tmp_path / "forge.log"
     follower = follow(path=str(path))
-    deadline = time.monotonic() + 5
-    while follower.gap is not None and follower.gap.kind == "starting" and time.monotonic() < deadline:
-        time.sleep(0.005)
+    missing(follower)
     assert follower.gap is not None
     assert f"{path} cannot be read: No such file" in follower.gap.reason
 
@@ -120,6 +124,7 @@ def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, follow: Callabl
 def test_powershells_utf_16_is_understood(tmp_path: Path, follow: Callable[..., ConsoleFollower]) -> None:
     path = tmp_path / "forge.log"
     follower = follow(path=str(path))
+    missing(follower)
 
     path.write_bytes(MOVED.format(4).replace("\n", "\r\n").encode("utf-16"))
 

@@ -58,7 +58,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_vae_is_described_by_its_header(tmp_path: Path) -> None:
     vae = write_safetensors(tmp_path / "ae.safetensors", vae_shapes(16))
     (file,) = read(FileReader({}, None), listing(modules=(vae,))).files
-    assert (file.family, file.latent_channels, file.vae_prefix, file.fault) == ("vae", 16, "", None)
+    assert (file.family, file.latent_channels, file.fault) == ("vae", 16, None)
     assert (file.role, file.selected, file.sha256) == ("module", False, NOT_SELECTED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from forgediag.testing.forge.files import Checkpoint, Files, ForgeError, Module
@@ -12,6 +12,7 @@ from forgediag.testing.forge.option_defaults import MEMORY_KEYS
 
 CHECKPOINT = "sd_model_checkpoint"
 MODULE_LIST = "forge_additional_modules"
+DTYPE = "forge_unet_storage_dtype"
 INFERENCE = "forge_inference_memory"
 START_INFERENCE_MB = 1024.0
 """What every started Forge works with, whatever its config says (observed on a real Forge)."""
@@ -21,10 +22,11 @@ TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the next generation will use."""
+    """What the next generation will use. `dtype`: how the UNet is stored, None for as it comes."""
 
     checkpoint: Checkpoint | None
     modules: tuple[Module, ...] = ()
+    dtype: str | None = None
 
 
 class OptionStore:
@@ -109,7 +111,9 @@ class OptionStore:
 
     def _set(self, key: str, value: object) -> None:
         if key == MODULE_LIST:
-            self.data[key] = [self._files.path(module) for module in self._modules(value)]
+            paths = [self._files.path(module) for module in self._modules(value)]
+            if sorted(paths) != sorted(cast("list[str]", self.value(key) or [])):
+                self.data[key] = paths  # the same ones in another order are not (read in Forge dfdcbab)
         elif key == CHECKPOINT and isinstance(value, str):
             if self._files.find(value) != self.selection.checkpoint or self.data.get(CHECKPOINT) is None:
                 self.data[key] = value  # stored as written; another name of the same model is not (observed)
@@ -169,10 +173,17 @@ class OptionStore:
             if isinstance(name, str):
                 self._console(f"Checkpoint {name} not found; loading fallback {checkpoint.name}")
         modules = self._modules(cast("object", stored)) if isinstance(stored, list) else []
-        self.selection = Selection(checkpoint, tuple(modules))
+        chosen = Selection(checkpoint, tuple(modules))
+        anew = tell or before is None or before != replace(chosen, dtype=before.dtype)
+        self.selection = replace(chosen, dtype=self._dtype() if anew or before is None else before.dtype)
         if tell or (before is not None and before != self.selection):
             self._console(f"Model selected: {self.described()}")
             self._console("Using online LoRAs in FP16: False")
+
+    def _dtype(self) -> str | None:
+        """Read only when something else is selected or the memory changes (observed)."""
+        name = str(self.value(DTYPE)).removesuffix(" (fp16 LoRA)")
+        return None if name in {"Automatic", "None"} else name
 
     def described(self) -> str:
         """The selection as Forge prints it."""
@@ -180,7 +191,9 @@ class OptionStore:
         if checkpoint is None:
             return "{}"
         info = {"filename": self._files.path(checkpoint), "hash": checkpoint.sha256[-8:]}
-        return repr({"checkpoint_info": info, "additional_modules": modules, "unet_storage_dtype": None})
+        return repr(
+            {"checkpoint_info": info, "additional_modules": modules, "unet_storage_dtype": self.selection.dtype}
+        )
 
 
 class _TypeMismatchError(Exception):

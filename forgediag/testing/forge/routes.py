@@ -136,7 +136,9 @@ def _openapi(forge: SimulatedForge, _: Request) -> Response:
         for path, route in ROUTES.items()
         if path.startswith("/sdapi") and forge.setup.fork in route.forks
     }
-    return said(200, {"openapi": "3.1.0", "info": {"title": "FastAPI", "version": "0.1.0"}, "paths": paths})
+    properties = {key: {"default": value} for key, value in forge.options.defaults.items()}
+    schemas = {"components": {"schemas": {"Options": {"type": "object", "properties": properties}}}}
+    return said(200, {"openapi": "3.1.0", "info": {"title": "FastAPI", "version": "0.1.0"}, "paths": paths, **schemas})
 
 
 def _always(body: object) -> Act:

@@ -95,8 +95,8 @@ async def apply_advice(address: Address, advice: Advice) -> Applied:
     return await _apply(address, lambda options: settings_for(advice, options))
 
 
-async def apply(address: Address, wanted: Mapping[str, Value]) -> Applied:
-    """Set options in one POST and read them back.
+async def apply(address: Address, wanted: Mapping[str, Value], *, busy: bool = False) -> Applied:
+    """Set options in one POST and read them back. `busy`: even while a job runs (to put back what was there).
 
     An unchanged value is ignored by Forge, and after a restart the value it shows is not the one it uses (1024 MB,
     observed). So a memory value that is already shown is written once as 1 MB more first, which makes Forge use it.
@@ -104,15 +104,15 @@ async def apply(address: Address, wanted: Mapping[str, Value]) -> Applied:
     Raises:
         NotAppliedError: a job runs, Forge cannot be reached, refuses, or answers another value afterwards.
     """
-    return await _apply(address, lambda _: wanted)
+    return await _apply(address, lambda _: wanted, busy=busy)
 
 
-async def _apply(address: Address, choose: Callable[[Options], Mapping[str, Value]]) -> Applied:
+async def _apply(address: Address, choose: Callable[[Options], Mapping[str, Value]], *, busy: bool = False) -> Applied:
     reader = ForgeClient(address.url, address.auth, timeout=address.timeout, transport=address.transport)
     writer = http_client(address.url, address.auth, address.timeout, address.transport)
     try:
         write = _Write(reader, writer, address)
-        before = await write.before()
+        before = await write.before(busy=busy)
         return await write.apply(before, choose(before))
     finally:
         await reader.close()
@@ -149,12 +149,12 @@ class _Write:
         except NotAppliedError as error:
             raise NotAppliedError(f"{error}; {INFERENCE} was written as {more:g} first: set it again") from error
 
-    async def before(self) -> Options:
-        """The options, of a Forge that is idle."""
+    async def before(self, *, busy: bool) -> Options:
+        """The options, of a Forge that is idle unless `busy` allows a job."""
         progress: Progress | Gap = await self.reader.read(ENDPOINTS["progress"])
         if isinstance(progress, Gap):
             raise NotAppliedError(f"{progress.reason}; nothing was written")
-        if progress.running:
+        if progress.running and not busy:
             raise NotAppliedError(
                 f"a job is running on {self.address.url}, and a write would make it load its model again; "
                 "nothing was written: try again when it is done"

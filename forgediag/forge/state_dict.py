@@ -1,0 +1,96 @@
+"""Loading a state dict into a network, by names and shapes alone: what is missing, unexpected, or of another size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from forgediag.model import Tensor
+
+StateDict = dict[str, Tensor]
+"""Tensors by name, in the order in which Forge's dict has them: messages follow it."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A module: its own parameters, and its children in the order in which torch registered them.
+
+    `lenient` is Forge's own Linear: it takes whatever has its name, misses nothing and looks at no other name
+    (Forge dfdcbab, backend/operations.py).
+    """
+
+    parameters: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+    children: Mapping[str, Network] = field(default_factory=dict[str, "Network"])
+    lenient: bool = False
+
+
+LINEAR = Network(lenient=True)
+EMPTY = Network()
+
+
+def affine(*shape: int) -> Network:
+    """A convolution or a norm: a weight of this shape and a bias as long as its first dimension."""
+    return Network({"weight": shape, "bias": shape[:1]})
+
+
+def weight(*shape: int) -> Network:
+    """An embedding or a norm without a bias."""
+    return Network({"weight": shape})
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What `load_state_dict(strict=False)` returns or raises. `mute` are the Linear weights it lacks without a word."""
+
+    missing: list[str] = field(default_factory=list[str])
+    unexpected: list[str] = field(default_factory=list[str])
+    mismatched: list[str] = field(default_factory=list[str])
+    mute: list[str] = field(default_factory=list[str])
+
+    def error(self, name: str) -> str | None:
+        """The message of the RuntimeError it raises, for a network of this class name."""
+        return (
+            "\n\t".join((f"Error(s) in loading state_dict for {name}:", *self.mismatched)) if self.mismatched else None
+        )
+
+
+def load(network: Network, tensors: Mapping[str, Tensor]) -> Loaded:
+    """Load tensors into a network.
+
+    The order of every list is torch's: a module's own names, then its children's; unexpected names of one module
+    in the order of the state dict (torch 2.13.0, nn/modules/module.py; the messages of 2.3.1 are the same).
+    """
+    result = Loaded()
+    _load(network, {name: tensor.shape for name, tensor in tensors.items()}, "", result)
+    return result
+
+
+def _load(network: Network, shapes: Mapping[str, Shape], prefix: str, result: Loaded) -> None:
+    if network.lenient:
+        if "weight" not in shapes:
+            result.mute.append(f"{prefix}weight")
+        return
+    for name, wanted in network.parameters.items():
+        if name not in shapes:
+            result.missing.append(prefix + name)
+        elif shapes[name] != wanted and not (wanted == () and shapes[name] == (1,)):
+            result.mismatched.append(
+                f"size mismatch for {prefix}{name}: copying a param with shape {size(shapes[name])} from checkpoint, "
+                f"the shape in current model is {size(wanted)}."
+            )
+    below: dict[str, dict[str, Shape]] = {}
+    for name, shape in shapes.items():
+        head, dot, rest = name.partition(".")
+        if dot and head in network.children:
+            below.setdefault(head, {})[rest] = shape
+        elif dot or name not in network.parameters:
+            result.unexpected.append(prefix + name)
+    for name, child in network.children.items():
+        _load(child, below.get(name, {}), f"{prefix}{name}.", result)
+
+
+def size(shape: Shape) -> str:
+    """A shape as torch prints it."""
+    return f"torch.Size([{', '.join(map(str, shape))}])"
