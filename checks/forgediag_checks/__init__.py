@@ -9,7 +9,7 @@ from forgediag_checks.host import host_ram
 from forgediag_checks.integrity import model_file_genuine
 from forgediag_checks.jobs import job_memory_growth, job_steps_slower, memory_manager_as_known
 from forgediag_checks.loading import model_will_load
-from forgediag_checks.memory import gpu_other_processes, inference_memory_range
+from forgediag_checks.memory import gpu_other_processes, inference_memory_range, torch_fragmentation
 from forgediag_checks.options import options_readable, selected_model_missing
 from forgediag_checks.packages import bitsandbytes, python_packages, python_version
 from forgediag_checks.renamed import model_file_renamed
@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     job_memory_growth,
     job_steps_slower,
     memory_manager_as_known,
+    torch_fragmentation,
     pcie_link,
     python_version,
     secrets_exposed,
