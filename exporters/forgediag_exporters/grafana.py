@@ -1,30 +1,52 @@
-"""`forgediag assets grafana`: the dashboard and the files that provision it."""
+"""`forgediag assets grafana`: the dashboards and the files that provision them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from forgediag_exporters.panel import Panel
+from forgediag_exporters.grafana_panel import DATASOURCE, DETAIL, Json, rendered
+from forgediag_exporters.panel import Dashboard, Variable
+from forgediag_exporters.panels_fleet import FLEET_ROWS
 from forgediag_exporters.panels_forge import FORGE_ROWS
+from forgediag_exporters.panels_jobs import JOB_ROWS
 from forgediag_exporters.panels_machine import MACHINE_ROWS
 
-Json = dict[str, Any]
-
-UID = "forgediag"
-DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
+TAG = "forgediag"
 
-VARIABLES = (
-    ("job", "Job", "label_values(forgediag_build_info, job)", False),
-    ("instance", "Machine", 'label_values(forgediag_build_info{job=~"$job"}, instance)', False),
-    ("target", "Forge", 'label_values(forge_up{job=~"$job", instance=~"$instance"}, target)', True),
-    ("gpu", "GPU", 'label_values(forge_gpu_info{job=~"$job", instance=~"$instance"}, gpu)', True),
+JOB = Variable("job", "Job", "label_values(forgediag_build_info, job)")
+INSTANCE = 'label_values(forgediag_build_info{job=~"$job"}, instance)'
+FORGE = Variable("target", "Forge", 'label_values(forge_up{job=~"$job", instance=~"$instance"}, target)')
+GPU = Variable("gpu", "GPU", 'label_values(forge_gpu_info{job=~"$job", instance=~"$instance"}, gpu)')
+
+DASHBOARDS = (
+    Dashboard(
+        f"{DETAIL}-fleet",
+        "Forges",
+        "All Forges: which one needs somebody, and how busy are they? A click leads to one of them.",
+        (JOB, Variable("instance", "Instance", INSTANCE), FORGE),
+        FLEET_ROWS,
+        refresh="30s",
+        since="now-6h",
+    ),
+    Dashboard(
+        DETAIL,
+        "Forge",
+        "Stable Diffusion WebUI Forge: is it well, who holds its card's memory, what should be set.",
+        (JOB, Variable("instance", "Instance", INSTANCE, multiple=False), FORGE, GPU),
+        (*FORGE_ROWS, *JOB_ROWS, *MACHINE_ROWS),
+    ),
 )
-"""Name, label and query of each variable, and whether more than one value may be chosen.
+"""The fleet, and one machine in detail: one at a time, for two machines both have a GPU 0."""
 
-Each query may use the variables before it. One machine at a time: two of them both have a GPU 0.
+LINT = """\
+# For Grafana's dashboard-linter.
+exclusions:
+  template-instance-rule:
+    reason: One machine at a time, for two of them both have a GPU 0.
+    entries:
+      - dashboard: Forge
 """
 
 DATASOURCES = """\
@@ -40,7 +62,7 @@ datasources:
 """
 
 PROVIDER = """\
-# For /etc/grafana/provisioning/dashboards/. `path` is the folder that forgediag.json lies in.
+# For /etc/grafana/provisioning/dashboards/. `path` is the folder that the dashboards' JSON files lie in.
 apiVersion: 1
 providers:
   - name: forgediag
@@ -51,32 +73,34 @@ providers:
 
 
 def files() -> dict[str, str]:
-    """The dashboard and both provisioning files."""
-    return {
-        "dashboards/forgediag.json": json.dumps(dashboard(), indent=2) + "\n",
+    """The dashboards, what the linter may leave out, and both provisioning files."""
+    written = {f"dashboards/{each.uid}.json": json.dumps(dashboard(each), indent=2) + "\n" for each in DASHBOARDS}
+    return written | {
+        "dashboards/.lint": LINT,
         "provisioning/dashboards/forgediag.yml": PROVIDER,
         "provisioning/datasources/forgediag.yml": DATASOURCES,
     }
 
 
-def dashboard() -> Json:
-    """The dashboard in Grafana's JSON model (schema 39: Grafana 11; older ones from 9 on read it too)."""
+def dashboard(shown: Dashboard) -> Json:
+    """A dashboard in Grafana's JSON model (schema 39: Grafana 11; older ones from 9 on read it too)."""
+    link = {"title": "forgediag", "type": "dashboards", "tags": [TAG], "asDropdown": False, "keepTime": True}
     return {
-        "uid": UID,
-        "title": "Forge",
-        "description": "Stable Diffusion WebUI Forge: is it well, who holds its card's memory, what should be set.",
-        "tags": ["forgediag", "stable-diffusion"],
+        "uid": shown.uid,
+        "title": shown.title,
+        "description": shown.description,
+        "tags": [TAG, "stable-diffusion"],
         "schemaVersion": 39,
         "version": 1,
         "editable": False,
         "graphTooltip": 1,
-        "refresh": "15s",
-        "time": {"from": "now-1h", "to": "now"},
+        "refresh": shown.refresh,
+        "time": {"from": shown.since, "to": "now"},
         "timezone": "browser",
-        "templating": {"list": [_datasource(), *(_variable(*variable) for variable in VARIABLES)]},
+        "templating": {"list": [_datasource(), *map(_variable, shown.variables)]},
         "annotations": {"list": []},
-        "links": [],
-        "panels": list(_placed()),
+        "links": [link | {"includeVars": False, "targetBlank": False}],
+        "panels": list(_placed(shown)),
     }
 
 
@@ -84,28 +108,28 @@ def _datasource() -> Json:
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
-def _variable(name: str, label: str, query: str, multiple: bool) -> Json:  # noqa: FBT001 - a row of VARIABLES
-    variable: Json = {
-        "name": name,
-        "label": label,
+def _variable(variable: Variable) -> Json:
+    shown: Json = {
+        "name": variable.name,
+        "label": variable.label,
         "type": "query",
         "datasource": DATASOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": name},
+        "definition": variable.query,
+        "query": {"query": variable.query, "refId": variable.name},
         "refresh": 2,
         "sort": 3,
-        "multi": multiple,
-        "includeAll": multiple,
+        "multi": variable.multiple,
+        "includeAll": variable.multiple,
     }
-    if multiple:
-        variable |= {"allValue": ".+", "current": {"text": ["All"], "value": ["$__all"]}}
-    return variable
+    if variable.multiple:
+        shown |= {"allValue": ".+", "current": {"text": ["All"], "value": ["$__all"]}}
+    return shown
 
 
-def _placed() -> Iterator[Json]:
+def _placed(shown: Dashboard) -> Iterator[Json]:
     """Rows and panels from left to right, a new line whenever one is full."""
     y = number = 0
-    for row in (*FORGE_ROWS, *MACHINE_ROWS):
+    for row in shown.rows:
         number += 1
         place = {"x": 0, "y": y, "w": COLUMNS, "h": 1}
         yield {"id": number, "type": "row", "title": row.title, "collapsed": False, "gridPos": place, "panels": []}
@@ -115,75 +139,6 @@ def _placed() -> Iterator[Json]:
                 x, y, height = 0, y + height, 0
             number += 1
             place = {"x": x, "y": y, "w": panel.width, "h": panel.height}
-            yield {"id": number, "gridPos": place, **_panel(panel)}
+            yield {"id": number, "gridPos": place, **rendered(panel)}
             x, height = x + panel.width, max(height, panel.height)
         y += height
-
-
-def _panel(panel: Panel) -> Json:
-    shown: Json = {
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.description,
-        "datasource": DATASOURCE,
-        "targets": [
-            {
-                "refId": chr(ord("A") + index),
-                "datasource": DATASOURCE,
-                "expr": query.expr,
-                "legendFormat": query.legend,
-                "range": panel.kind != "stat",
-                "instant": panel.kind == "stat",
-            }
-            for index, query in enumerate(panel.queries)
-        ],
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": list(_overrides(panel))},
-        "options": _options(panel),
-    }
-    if panel.repeat:
-        shown |= {"repeat": panel.repeat, "repeatDirection": "v"}
-    return shown
-
-
-def _defaults(panel: Panel) -> Json:
-    defaults: Json = {"unit": panel.unit, "color": {"mode": "palette-classic"}}
-    if panel.kind != "state-timeline":
-        defaults["min"] = 0
-    if panel.maximum is not None:
-        defaults["max"] = panel.maximum
-    if panel.mapping:
-        options = {
-            f"{value:g}": {"text": text, "color": color, "index": index}
-            for index, (value, text, color) in enumerate(panel.mapping)
-        }
-        defaults |= {"mappings": [{"type": "value", "options": options}], "color": {"mode": "fixed"}}
-    if panel.kind == "timeseries":
-        stacking = {"mode": "normal" if panel.stacked else "none", "group": "A"}
-        fill = 60 if panel.stacked else 10
-        defaults["custom"] = {"fillOpacity": fill, "lineWidth": 1, "stacking": stacking, "showPoints": "never"}
-    return defaults
-
-
-def _overrides(panel: Panel) -> Iterator[Json]:
-    if panel.lines:
-        properties: list[Json] = [
-            {"id": "custom.stacking", "value": {"mode": "none"}},
-            {"id": "custom.fillOpacity", "value": 0},
-            {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 4]}},
-        ]
-        yield {"matcher": {"id": "byRegexp", "options": f"/{panel.lines}/"}, "properties": properties}
-
-
-def _options(panel: Panel) -> Json:
-    if panel.kind == "stat":
-        named = len(panel.mapping) == 1
-        return {
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "textMode": "name" if named else "value_and_name",
-            "colorMode": "value" if named else "background",
-            "graphMode": "none",
-        }
-    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
-    if panel.kind == "state-timeline":
-        return {"mergeValues": True, "showValue": "never", "rowHeight": 0.8, "legend": legend}
-    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}

@@ -1,11 +1,11 @@
-"""What a panel of the dashboard is: what it shows, in which unit, from which queries."""
+"""What a dashboard is: its variables, and panels that show something in a unit, from queries."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["timeseries", "stat", "state-timeline"]
+Kind = Literal["timeseries", "stat", "state-timeline", "table"]
 Mapping = tuple[tuple[float, str, str], ...]
 """Value, word and colour."""
 
@@ -21,17 +21,20 @@ STATUS: Mapping = ((0, "ok", "green"), (1, "unknown", "blue"), (2, "warning", "o
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL expression and how its series are called."""
+    """A PromQL expression and how its series are called; in a table, its column with a unit and words of its own."""
 
     expr: str
     legend: str
+    unit: str = "none"
+    mapping: Mapping = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     """One panel. `stacked` areas add up; series whose name matches the pattern `lines` are drawn over them.
 
-    `repeat` names the variable for each value of which the panel is drawn once.
+    `repeat` names the variable for each value of which the panel is drawn once. `drill`: what is clicked leads to the
+    dashboard of that Forge. `below_zero`: the axis need not begin at 0.
     """
 
     title: str
@@ -46,6 +49,8 @@ class Panel:
     lines: str = ""
     repeat: str = ""
     maximum: float | None = None
+    drill: bool = False
+    below_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +61,36 @@ class Row:
     panels: tuple[Panel, ...]
 
 
-def quantiles(metric: str, by: str, legend: str) -> tuple[Query, ...]:
-    """The median and the 95th percentile of a histogram."""
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What can be chosen at the top of a dashboard. `query` may use the variables before it."""
+
+    name: str
+    label: str
+    query: str
+    multiple: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """One dashboard. `refresh` and `since` are Grafana's spans."""
+
+    uid: str
+    title: str
+    description: str
+    variables: tuple[Variable, ...]
+    rows: tuple[Row, ...]
+    refresh: str = "15s"
+    since: str = "now-1h"
+
+
+def quantiles(metric: str, by: str, legend: str, *shares: float) -> tuple[Query, ...]:
+    """Quantiles of a histogram, the median and the 95th percentile unless told which."""
     labels = f"le, {by}"
     return tuple(
         Query(
-            f"histogram_quantile({quantile}, sum by ({labels}) (rate({metric}_bucket{{{TARGET}}}[$__rate_interval])))",
-            f"{legend} p{int(quantile * 100)}",
+            f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{{{TARGET}}}[$__rate_interval])))",
+            f"{legend} p{int(share * 100)}",
         )
-        for quantile in (0.5, 0.95)
+        for share in shares or (0.5, 0.95)
     )

@@ -1,8 +1,8 @@
-"""The dashboard's panels about each Forge: is it well, its memory, its jobs, its checks."""
+"""The dashboard's panels about each Forge: is it well, what holds its memory."""
 
 from __future__ import annotations
 
-from forgediag_exporters.panel import CARD, OWN, STATUS, TARGET, UP, Panel, Query, Row, quantiles
+from forgediag_exporters.panel import CARD, OWN, STATUS, TARGET, UP, Panel, Query, Row
 
 NOW = Row(
     "Now",
@@ -79,6 +79,25 @@ MEMORY = Row(
     "Memory",
     (
         Panel(
+            "What holds the card of $target",
+            "Weights by component, activations, cache, the driver's reserve and other processes: stacked up to the"
+            " card's total. Weights are told by Forge's console; without it they count as cache.",
+            "bytes",
+            (
+                Query(
+                    f'sum by (part, component) (forge_memory_ledger_bytes{{{TARGET}, part!="free"}})',
+                    "{{part}} {{component}}",
+                ),
+                Query(f'sum(forge_memory_ledger_bytes{{{TARGET}, part="free"}})', "free"),
+                Query(f"sum(forge_memory_ledger_bytes{{{TARGET}}})", "total"),
+            ),
+            width=24,
+            height=10,
+            stacked=True,
+            lines="^total$",
+            repeat="target",
+        ),
+        Panel(
             "Memory of GPU $gpu",
             "Who holds the card's memory, stacked up to its total; the lines are the highest use within sliding"
             " windows, sampled at up to 100 Hz: peaks that fall between two scrapes are in them.",
@@ -141,78 +160,4 @@ MEMORY = Row(
     ),
 )
 
-JOBS = Row(
-    "Jobs",
-    (
-        Panel(
-            "Progress over time",
-            "Each tooth is one generation.",
-            "percentunit",
-            (Query(f"forge_job_progress_ratio{{{TARGET}}}", "{{target}}"),),
-            width=6,
-            maximum=1,
-        ),
-        Panel(
-            "Duration",
-            "Time of one generation, model load included.",
-            "s",
-            quantiles("forge_job_duration_seconds", "target", "{{target}}"),
-            width=6,
-        ),
-        Panel(
-            "Outcomes",
-            "Generations that ended in each interval, by outcome.",
-            "short",
-            (
-                Query(
-                    f"sum by (target, outcome) (increase(forge_jobs_total{{{TARGET}}}[$__rate_interval]))",
-                    "{{target}} {{outcome}}",
-                ),
-            ),
-            width=6,
-            stacked=True,
-        ),
-        Panel(
-            "Out of memory",
-            "CUDA out-of-memory errors, and allocations that succeeded only after torch emptied its cache.",
-            "short",
-            (
-                Query(
-                    f"sum by (target) (increase(forge_cuda_ooms_total{{{TARGET}}}[$__rate_interval]))",
-                    "{{target}} out of memory",
-                ),
-                Query(
-                    f"sum by (target) (increase(forge_cuda_alloc_retries_total{{{TARGET}}}[$__rate_interval]))",
-                    "{{target}} retries",
-                ),
-            ),
-            width=6,
-        ),
-    ),
-)
-
-CHECKS = Row(
-    "Checks",
-    (
-        Panel(
-            "Checks",
-            "Each check over time; docs/checks.md says what they judge.",
-            "none",
-            (Query(f"max by (target, check) (forge_check_status{{{TARGET}}})", "{{target}} {{check}}"),),
-            "state-timeline",
-            16,
-            10,
-            STATUS,
-        ),
-        Panel(
-            "Findings",
-            "Findings by severity.",
-            "short",
-            (Query(f"sum by (severity) (forge_findings{{{TARGET}}})", "{{severity}}"),),
-            height=10,
-            stacked=True,
-        ),
-    ),
-)
-
-FORGE_ROWS = (NOW, MEMORY, JOBS, CHECKS)
+FORGE_ROWS = (NOW, MEMORY)

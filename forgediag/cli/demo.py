@@ -15,15 +15,15 @@ from forgediag.cli import Settings
 from forgediag.cli.serving import Service, start_logging
 from forgediag.config import Config, Paces, TargetConfig
 from forgediag.sources.sampler import Sampler
-from forgediag.testing.forge import SimulatedForge
+from forgediag.testing.forge import SimulatedForge, SystemClock
 from forgediag.testing.gpu import SimulatedGpu
 from forgediag.testing.models import write_install, write_models
 from forgediag.testing.nvml import SimulatedNvml
-from forgediag.testing.timeline import DEMO_PACE, connect, play, setup_on
+from forgediag.testing.timeline import connect, play, setup_on
 from forgediag.watch import GpuSource
 
 MESSAGE = """\
-A simulated Forge ({forge}) and a simulated GPU live through a day of two and a half minutes.
+A simulated Forge ({forge}) and a simulated GPU live through a day of three minutes.
 
   metrics          {url}/metrics
   what is wrong    {url}/
@@ -38,24 +38,26 @@ Ctrl-C ends it."""
 @click.command("demo")
 @click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
+@click.option("--speed", type=click.FloatRange(0.1, 20), default=1.0, help="How many times as fast. Default: 1.")
 @click.pass_obj
-def command(settings: Settings, listen: str | None, log_level: str | None) -> None:
+def command(settings: Settings, listen: str | None, log_level: str | None, speed: float) -> None:
     """The daemon against a simulated Forge and GPU: no hardware, no Forge, nothing to configure."""
     config = settings.config(listen=listen, log_level=log_level)
     start_logging(config.log_level)
     with tempfile.TemporaryDirectory(prefix="forgediag-demo-") as folder:
-        asyncio.run(_demo(config, Path(folder)))
+        asyncio.run(_demo(config, Path(folder), speed))
 
 
-async def _demo(config: Config, folder: Path) -> None:
+async def _demo(config: Config, folder: Path, speed: float) -> None:
     write_models(folder)
     write_install(folder)
+    log = str(folder / "forge.log")
     gpu = SimulatedGpu(forge_pid=os.getpid())
-    async with SimulatedForge(replace(setup_on(gpu), root=str(folder), pace=DEMO_PACE)) as forge:
+    async with SimulatedForge(replace(setup_on(gpu), root=str(folder), log=log), clock=SystemClock(speed)) as forge:
         connect(forge, gpu)
-        target = TargetConfig(name="demo", url=forge.url, directory=str(folder))
+        target = TargetConfig(name="demo", url=forge.url, directory=str(folder), log=log)
         pace = Paces(progress=0.5, memory=1, memory_busy=0.5, options=2, models=5, files=5)
-        config = replace(config, targets=(target,), pace=pace, hash_models=False, state_dir=str(folder))
+        config = replace(config, targets=(target,), pace=pace, state_dir=str(folder))
 
         def gpus(wanted: Config) -> GpuSource:
             rates = wanted.sampling
@@ -65,7 +67,7 @@ async def _demo(config: Config, folder: Path) -> None:
         def ready(url: str) -> None:
             click.echo(MESSAGE.format(url=url, forge=forge.url))
 
-        day = asyncio.ensure_future(play(forge))
+        day = asyncio.ensure_future(play(forge, gpu=gpu))
         try:
             await Service(config, gpus).run(None, ready)
         finally:

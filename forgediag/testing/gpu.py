@@ -60,7 +60,7 @@ class SimulatedGpu:
     """One card with a simulated Forge and another process on it. Bytes and seconds; safe from any thread.
 
     `lost` makes every call fail as a card that fell off the bus does; `wddm` leaves out what Windows does not tell:
-    the memory of processes.
+    the memory of processes; `throttled` are reasons that hold its clocks down, as NVML's bits.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class SimulatedGpu:
         self.name, self.total, self.uuid, self.reserved = name, total, uuid, 268 * MB
         self.forge_pid, self.other = forge_pid, other
         self.lost = self.wddm = False
+        self.throttled = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._phase: Phase = "idle"

@@ -203,7 +203,8 @@ class SimulatedNvml:
         return 2_730 if busy else 210
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: SimulatedGpu) -> int:
-        return 0 if self._device(handle).load() > 0 else 1
+        gpu = self._device(handle)
+        return gpu.throttled or (0 if gpu.load() > 0 else 1)
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: SimulatedGpu) -> int:
         return self.nvmlDeviceGetCurrentClocksThrottleReasons(handle)

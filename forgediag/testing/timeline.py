@@ -1,4 +1,4 @@
-"""A lively day of a Forge in two and a half minutes, over and over: what `forgediag demo` shows."""
+"""A lively day of a Forge in three minutes, over and over: what `forgediag demo` shows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from forgediag.model import MB
@@ -17,12 +18,34 @@ log = logging.getLogger(__name__)
 DEMO_PACE = Pace(load_per_gb=0.9, text_encode=0.8, unet_load=1.2, step=0.6, swap_per_gb=0.1, vae_decode=1.2)
 """Slow enough to watch; a mid-range card's."""
 
-Deed = Literal["generate", "interrupt", "set", "fault", "heal", "die", "restart"]
+Deed = Literal[
+    "generate",
+    "interrupt",
+    "set",
+    "fault",
+    "heal",
+    "die",
+    "restart",
+    "lose",
+    "find",
+    "heat",
+    "cool",
+    "download",
+    "tidy",
+]
+
+HOT = 0x40
+"""nvmlClocksEventReasons: the hardware slows down because it is too hot."""
+
+SAVED_PAGE = "models/Stable-diffusion/downloaded.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something `after` seconds after the action before it. `what`: fields of the job, options, or the fault."""
+    """Something `after` seconds after the action before it. `what`: fields of the job, options, or the fault.
+
+    The card can be lost and found, heat up and cool down; a log-in page can be saved as a model, and tidied away.
+    """
 
     after: float
     deed: Deed
@@ -55,8 +78,16 @@ CYCLE: tuple[Action, ...] = (
         {"sd_model_checkpoint": "harbour-flux-fp8.safetensors", "forge_additional_modules": FLUX_MODULES},
     ),
     Action(1, "generate", "one Flux picture, partly swapped", {"width": 1024, "height": 1024, "steps": 10}),
-    Action(26, "fault", "Forge is slow to answer", {"kind": "latency", "seconds": 1.5}),
+    Action(8, "heat", "the card is too hot and slows down"),
+    Action(8, "cool", "it has cooled down"),
+    Action(10, "download", "a log-in page is saved as a model"),
+    Action(1, "fault", "Forge is slow to answer", {"kind": "latency", "seconds": 1.5}),
     Action(6, "heal", "and quick again"),
+    Action(2, "fault", "Forge hangs", {"kind": "hang"}),
+    Action(8, "heal", "and comes back"),
+    Action(2, "tidy", "the log-in page is deleted"),
+    Action(1, "lose", "the card falls off the bus"),
+    Action(5, "find", "the driver is loaded anew"),
     Action(2, "die", "Forge crashes"),
     Action(8, "restart", "Forge is started again"),
     Action(
@@ -91,16 +122,18 @@ def lively() -> Iterator[Action]:
         yield from CYCLE
 
 
-async def play(forge: SimulatedForge, actions: Iterable[Action] | None = None) -> None:
-    """Do the actions to a Forge, each at its time by the Forge's clock; endlessly unless told which."""
+async def play(forge: SimulatedForge, actions: Iterable[Action] | None = None, gpu: SimulatedGpu | None = None) -> None:
+    """Do the actions to a Forge and its card, each at its time by the Forge's clock; endlessly unless told which."""
     for action in lively() if actions is None else actions:
         await forge.clock.sleep(action.after)
         log.info("simulated Forge: %s", action.title)
-        await perform(forge, action)
+        await perform(forge, action, gpu)
 
 
-async def perform(forge: SimulatedForge, action: Action) -> None:
+async def perform(forge: SimulatedForge, action: Action, gpu: SimulatedGpu | None = None) -> None:
     """Do one action; what Forge refuses is refused, as a client would see."""
+    happen_to_card(gpu, action.deed)
+    happen_to_files(Path(forge.setup.root), action.deed)
     if action.deed == "generate":
         forge.start_job(**action.what)
     elif action.deed == "interrupt":
@@ -114,5 +147,22 @@ async def perform(forge: SimulatedForge, action: Action) -> None:
         forge.heal()
     elif action.deed == "die":
         await forge.go_down()
-    else:
+    elif action.deed == "restart":
         await forge.restart()
+
+
+def happen_to_card(gpu: SimulatedGpu | None, deed: Deed) -> None:
+    """What a deed does to the card, if there is one."""
+    if gpu is not None and deed in {"lose", "find"}:
+        gpu.lost = deed == "lose"
+    if gpu is not None and deed in {"heat", "cool"}:
+        gpu.throttled = HOT if deed == "heat" else 0
+
+
+def happen_to_files(root: Path, deed: Deed) -> None:
+    """What a deed does to Forge's folders, if they are on a disk."""
+    page = root / SAVED_PAGE
+    if deed == "download" and page.parent.is_dir():
+        page.write_text("<!DOCTYPE html><html><head><title>Log in</title></head></html>", "utf-8")
+    elif deed == "tidy":
+        page.unlink(missing_ok=True)

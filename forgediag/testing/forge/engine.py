@@ -6,11 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from forgediag.testing.forge import printed
 from forgediag.testing.forge.clock import Clock
 from forgediag.testing.forge.files import VAE_MB, Checkpoint, Files, ForgeError
 from forgediag.testing.forge.job import STATE_KEYS, JobDone, JobRequest, Pace, Phase, PhaseChange, State
 from forgediag.testing.forge.options import CHECKPOINT, OptionStore, Selection
 from forgediag.testing.forge.torch_memory import MB, TorchMemory
+
+TEXT, UNET, VAE = "JointTextEncoder", "KModel", "IntegratedAutoencoderKL"
+"""What Forge calls the parts of a model when it places them."""
 
 DECODE_MB = 2178
 """Memory a VAE decode of one megapixel really takes with cuDNN: 1280 MB live, 1.70 times that (measured)."""
@@ -39,6 +43,7 @@ class Engine:
         self.on_phase: list[Callable[[PhaseChange], None]] = []
         self._good: Selection | None = None
         self._unet_mb = self._swap_mb = 0.0
+        self._placed: list[str] = []
         self._store, self._files, self._torch, self._clock = store, files, torch, clock
         self._console = console
         self._turn = asyncio.Lock()
@@ -49,9 +54,25 @@ class Engine:
 
     def unload(self) -> None:
         """Take all weights off the card."""
+        self._leave(*self._placed)
         self._torch.release()
         self._unet_mb = 0.0
         self.tell("unload")
+
+    def _leave(self, *models: str, needed_mb: float | None = None) -> None:
+        """Say that models leave the card, those of them that are on it."""
+        if gone := [model for model in self._placed if model in models]:
+            self._console(printed.unloaded(self._room_mb(), gone, needed_mb))
+            self._placed = [model for model in self._placed if model not in models]
+
+    def _place(self, model: str, require_mb: float, swap_mb: float = 0.0) -> None:
+        """Say that a model is placed on the card; on a CPU Forge prints only the end of the line (observed)."""
+        if not self._torch.available:
+            self._console("All loaded to GPU.")
+            return
+        inference = self._store.effective_mb
+        self._console(printed.placed(model, self._room_mb(), require_mb, inference, swap_mb))
+        self._placed.append(model)
 
     async def run(self, request: JobRequest) -> JobDone:
         """One generation, when its turn comes.
@@ -66,6 +87,9 @@ class Engine:
             try:
                 stored = self._override(request)
                 return await self._generate(request)
+            except ForgeError as error:
+                self._console(f"{error.kind}: {error.message}")
+                raise
             finally:
                 if request.restore and stored:
                     self._store.apply(stored)
@@ -149,10 +173,14 @@ class Engine:
 
     async def _iterate(self, request: JobRequest, model: Checkpoint) -> None:
         text_mb = model.text_mb + sum(file.size_mb for file in self._store.selection.modules if file.part != "vae")
+        self._leave(VAE, needed_mb=text_mb)
+        self._place(TEXT, min(text_mb, self._room_mb()))
         await self._phase("text_encode", self._unet_mb + min(text_mb, self._room_mb()), self.pace.text_encode)
+        self._console(printed.moved(self.pace.text_encode))
         if not self._unet_mb:
             self._split(model)
             await self._phase("unet_load", self._unet_mb, self.pace.unet_load)
+            self._console(printed.moved(self.pace.unet_load))
         await self._sample(request)
         await self._decode(request)
 
@@ -160,8 +188,10 @@ class Engine:
         """The UNet leaves the card when the decode is thought not to fit beside it; a decode that fails is tiled."""
         pixels, seconds = request.megapixels, self.pace.vae_decode * request.megapixels
         self._hold(self._unet_mb)
+        self._leave(TEXT, needed_mb=DECODE_ESTIMATE_MB * pixels)
         if self._room_mb() < 1.3 * VAE_MB + max(self._store.effective_mb, DECODE_ESTIMATE_MB * pixels):
             self.unload()
+        self._place(VAE, VAE_MB)
         try:
             self._hold(self._unet_mb + VAE_MB + DECODE_MB * pixels * request.batch_size)
         except ForgeError:
@@ -176,20 +206,16 @@ class Engine:
         """How much of the model goes to the card: Forge's arithmetic (dfdcbab, backend/memory_management.py)."""
         self._unet_mb, self._swap_mb = model.unet_mb, 0.0
         if not self._torch.available:
-            self._console("All loaded to GPU.")  # printed on a CPU too (observed)
+            self._place(UNET, model.unet_mb)
             return
         self._hold(0)
+        self._leave(TEXT, needed_mb=1.3 * model.unet_mb + self._store.effective_mb)
         free, mine = self._room_mb(), self._store.effective_mb
         if free - model.unet_mb - mine < 0:
             self._unet_mb = min(model.unet_mb, max(0.0, (free - mine) / 1.3, free - mine - 1280))
             self._torch.release()
         self._swap_mb = model.unet_mb - self._unet_mb
-        swap = f"CPU Swap Loaded (blocked method): {self._swap_mb:.2f} MB, GPU Loaded: {self._unet_mb:.2f} MB"
-        self._console(
-            f"[Memory Management] Target: KModel, Free GPU: {free:.2f} MB, Model Require: {model.unet_mb:.2f} MB, "
-            f"Previously Loaded: 0.00 MB, Inference Require: {mine:.2f} MB, "
-            f"Remaining: {free - model.unet_mb - mine:.2f} MB, {swap if self._swap_mb else 'All loaded to GPU.'}"
-        )
+        self._place(UNET, model.unet_mb, self._swap_mb)
 
     async def _sample(self, request: JobRequest) -> None:
         """All steps, or those until an interruption."""
@@ -198,11 +224,13 @@ class Engine:
             self.pace.step * request.megapixels * request.batch_size + self._swap_mb / 1024 * self.pace.swap_per_gb
         )
         await self._phase("sampling", self._unet_mb + STEP_MB * request.megapixels * request.batch_size, 0)
+        self._console(printed.bar(0, request.steps, seconds))
         for step in range(request.steps):
             if self.state.interrupted:
                 return
             await self._clock.sleep(seconds)
             self.state.sampling_step = step + 1
+            self._console(printed.bar(step + 1, request.steps, seconds))
             if request.fails is not None and step + 1 >= request.steps / 2:
                 raise request.fails
 

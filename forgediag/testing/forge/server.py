@@ -9,6 +9,7 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,7 +33,8 @@ LIMITS = Limits(body_bytes=64 * MB, read_seconds=60.0, idle_seconds=30.0, connec
 class Setup:
     """What kind of Forge. `port`: the `--port` it was started with, None for none; `auth`: `user:password`.
 
-    `config`: its config.json, beside the checkpoint selected. `ui`: with the web UI, not API only.
+    `config`: its config.json, beside the checkpoint selected. `ui`: with the web UI, not API only. `log`: a file that
+    the console goes to.
     """
 
     fork: Fork = "forge"
@@ -50,6 +52,7 @@ class Setup:
     config: Mapping[str, object] | None = None
     flags: Mapping[str, object] | None = None
     pace: Pace = field(default_factory=Pace)
+    log: str | None = None
 
 
 class SimulatedForge:
@@ -69,7 +72,7 @@ class SimulatedForge:
         self.torch = TorchMemory(self.setup.vram_mb * MB, available=self.setup.cuda)
         config = {"sd_model_checkpoint": self.setup.selected, **(self.setup.config or {})}
         known = defaults(self.setup.fork, self.setup.vram_mb)
-        self.options = OptionStore(known, config, self.files, self.setup.vram_mb, self.console.append)
+        self.options = OptionStore(known, config, self.files, self.setup.vram_mb, self.say)
         self.engine: Engine = self._engine()
         self._faults: list[Fault] = []
         self._tasks: set[asyncio.Task[JobDone]] = set()
@@ -77,7 +80,7 @@ class SimulatedForge:
         self._address = ("127.0.0.1", 0)
 
     def _engine(self) -> Engine:
-        return Engine(self.options, self.files, self.torch, self.clock, self.console.append, self.setup.pace)
+        return Engine(self.options, self.files, self.torch, self.clock, self.say, self.setup.pace)
 
     async def __aenter__(self) -> SimulatedForge:
         """Start to listen on a free port of loopback."""
@@ -89,6 +92,13 @@ class SimulatedForge:
     ) -> None:
         """Stop, ending what runs."""
         await self.go_down()
+
+    def say(self, line: str) -> None:
+        """Print a line to the console."""
+        self.console.append(line)
+        if self.setup.log is not None:
+            with Path(self.setup.log).open("a", encoding="utf-8") as log:
+                log.write(line + "\n")
 
     @property
     def url(self) -> str:
@@ -129,6 +139,7 @@ class SimulatedForge:
         listeners = self.engine.on_phase
         self.engine = self._engine()
         self.engine.on_phase = listeners
+        self.say(f"Total VRAM {self.setup.vram_mb} MB, total RAM {self.setup.ram_mb} MB")
         await self.come_up()
 
     def open_page(self) -> None:
@@ -197,6 +208,7 @@ class SimulatedForge:
         try:
             answer = act(self, request)
         except ForgeError as error:
+            self.say(f"{error.kind}: {error.message}")
             return self._failed(error)
         if isinstance(answer, Response):
             return compressed(answer, request)
@@ -209,7 +221,6 @@ class SimulatedForge:
             return self._failed(error)
 
     def _failed(self, error: ForgeError) -> Response:
-        self.console.append(f"{error.kind}: {error.message}")
         return said(500, {"error": error.kind, "detail": "", "body": "", "message": error.message})
 
     def _refusal(self, request: Request) -> Response | None:
