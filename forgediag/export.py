@@ -26,7 +26,10 @@ class Exporter:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """Files written by `forgediag assets KIND DIR`: a mapping from relative path to content."""
+    """Files written by `forgediag assets KIND DIR`: a mapping from relative path to content.
+
+    `files` is told the folder or the address below which this project's documentation lies, for what links to it.
+    """
 
     kind: str
-    files: Callable[[], dict[str, str]]
+    files: Callable[[str], dict[str, str]]

@@ -9,17 +9,32 @@ from forgediag_exporters.prometheus import PROMETHEUS
 from forgediag_exporters.text import TEXTS
 
 
-def _grafana() -> dict[str, str]:
+def _grafana(docs: str) -> dict[str, str]:
     from forgediag_exporters.grafana import files  # noqa: PLC0415 - the daemon never needs it
 
+    del docs
     return files()
 
 
-def _prometheus() -> dict[str, str]:
+def _prometheus(docs: str) -> dict[str, str]:
     from forgediag_exporters.rules import files  # noqa: PLC0415 - the daemon never needs it
 
-    return files()
+    return files(docs)
 
 
-ASSETS = (Asset("grafana", _grafana), Asset("prometheus", _prometheus))
+def _service(kind: str) -> Asset:
+    def files(docs: str) -> dict[str, str]:
+        from forgediag_exporters.services import SERVICES  # noqa: PLC0415 - the daemon never needs it
+
+        del docs
+        return dict(SERVICES[kind])
+
+    return Asset(kind, files)
+
+
+ASSETS = (
+    Asset("grafana", _grafana),
+    Asset("prometheus", _prometheus),
+    *map(_service, ("systemd", "windows", "compose", "kubernetes")),
+)
 EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, ISSUE, *ASSETS)

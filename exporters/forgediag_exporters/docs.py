@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from forgediag_exporters.alert import Alert
+from forgediag_exporters.alerts_machine import RECORDINGS
 from forgediag_exporters.metric import Metric
 from forgediag_exporters.metrics import METRICS
-from forgediag_exporters.rules import ALERTS, Alert
+from forgediag_exporters.rules import ALERTS
 
 UNITS = {
     "bytes_per_second": "bytes/s",
@@ -33,8 +35,22 @@ is generated from the exporters' own declarations.
 
 _ALERTS = """# Alerts
 
-`forgediag assets prometheus DIR` writes these rules. Each is for one condition; a Forge that is down raises ForgeDown
-and nothing else. This page is generated from the rules' own declarations."""
+`forgediag assets prometheus DIR` writes these rules; `--docs URL` makes their runbook links lead to this page where you
+have put it. Each is for one condition; a Forge that is down raises ForgeDown, and nothing else about what it would have
+told.
+
+No alert knows of XID errors: NVML tells them only to programs that wait for its events, which forgediag does not.
+GpuLost knows when a card fell off the bus, GpuThrottled and GpuHot why it is slow; the number is in the kernel's log.
+
+This page is generated from the rules' own declarations."""
+
+_RECORDED = """
+## Recorded
+
+Series that the rules compute for the alerts, and for whoever wants them over a long time:
+
+| series | what it tells | from |
+| --- | --- | --- |"""
 
 
 def metrics_page(metrics: Sequence[Metric]) -> str:
@@ -56,7 +72,12 @@ def _metric(metric: Metric) -> str:
 
 def alerts_page(alerts: Sequence[Alert]) -> str:
     """The page that the alerts' `runbook_url` leads to, as Markdown."""
-    return "\n".join([_ALERTS, *map(_alert, alerts), ""])
+    recorded = [f"| `{each.name}` | {each.what} | `{_cell(each.expr)}` |" for each in RECORDINGS]
+    return "\n".join([_ALERTS, *map(_alert, alerts), _RECORDED, *recorded, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _alert(alert: Alert) -> str:

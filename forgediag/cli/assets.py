@@ -13,12 +13,13 @@ from forgediag.plugins import assets
 @click.command("assets")
 @click.argument("kind")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-def command(kind: str, directory: Path) -> None:
-    """Write the files of KIND (grafana, prometheus) below DIRECTORY."""
+@click.option("--docs", metavar="URL", default="docs", help="Where docs/ can be read, for links. Default: docs.")
+def command(kind: str, directory: Path, docs: str) -> None:
+    """Write files of KIND below DIRECTORY: grafana, prometheus, systemd, windows, compose, kubernetes."""
     known = {asset.kind: asset for asset in assets()}
     if kind not in known:
         raise Failure(f"no assets {kind!r}; there are: {', '.join(sorted(known))}")
-    for name, content in known[kind].files().items():
+    for name, content in known[kind].files(docs).items():
         path = directory / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

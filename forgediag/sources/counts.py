@@ -73,7 +73,7 @@ class TargetCounts:
     def progress(self, progress: Known[Progress], at: float) -> list[Ended]:
         """Follow jobs, and hand over those that ended; a Forge that refuses connections will come back restarted."""
         if isinstance(progress, Gap) and progress.kind == "refused" and self._options is not None:
-            self._restarted, self._effective = True, None
+            self._restarted, self._effective, self._swapped = True, None, None
         ended = self._jobs.feed(progress, at, self._ooms)
         for job in ended:
             self._pace.ended(job.outcome)
@@ -90,7 +90,7 @@ class TargetCounts:
             seconds.add(phase.seconds)
             if phase.device_peak is not None:
                 peak.add(phase.device_peak)
-        self._swapped = max((phase.swapped for phase in job.phases if phase.swapped is not None), default=None)
+        self._swapped = max((phase.swapped for phase in job.phases if phase.swapped is not None), default=self._swapped)
         before, self._last_job = self._last_job, job
         if before is not None:
             self._growth = (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,16 @@ def free_port() -> int:
 Start = Callable[..., Running]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `forgediag` with global options, a command that serves, and environment; it has answered on return."""
+@contextmanager
+def serving(tmp_path: Path) -> Iterator[Start]:
+    """What starts `forgediag`; all of it has ended when the block ends."""
     started: list[Running] = []
 
     def act(*options: str, command: str = "run", wait: bool = True, **environ: str) -> Running:
         port = free_port()
         log = tmp_path / f"forgediag-{len(started)}.log"
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **environ}
-        arguments = [PROGRAM, *options, command, "--listen", f"127.0.0.1:{port}"]
+        arguments = [PROGRAM, *options, *command.split(), "--listen", f"127.0.0.1:{port}"]
         with log.open("w") as file:
             process = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file, text=True, cwd=tmp_path)
         running = Running(process, port, log)
@@ -106,6 +107,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
         except subprocess.TimeoutExpired:
             running.process.kill()
             running.process.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `forgediag` with global options, a command that serves, and environment; it has answered on return."""
+    with serving(tmp_path) as act:
+        yield act
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """As `start`, for all tests of a module."""
+    with serving(tmp_path_factory.mktemp("serving")) as act:
+        yield act
 
 
 @pytest.fixture

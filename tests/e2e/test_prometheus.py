@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from forgediag.testing.forge import ForgeThread, Pace, Setup
 from forgediag.testing.prometheus import Prometheus
-from forgediag_exporters.grafana import VARIABLES, dashboard
+from forgediag.testing.timeline import CYCLE
+from forgediag_exporters.grafana import DASHBOARDS, dashboard
+from forgediag_exporters.panel import Variable
+from forgediag_exporters.rules import ALERTS, RULES, files
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Running, Start
@@ -48,13 +52,20 @@ def test_two_servers_both_see_a_spike_of_30_ms(
             assert [target["lastError"] for target in server.targets()] == [""]
 
 
+SHOWN = {"ForgeDown"}
+"""Alerts whose condition the demo's day brings about, be it for a moment."""
+
 QUERIES = [
-    (panel["title"], target["expr"])
-    for panel in dashboard()["panels"]
+    (f"{shown.title} / {panel['title']} {target['refId']}", target["expr"])
+    for shown in DASHBOARDS
+    for panel in dashboard(shown)["panels"]
     if panel["type"] != "row"
     for target in panel["targets"]
 ]
-FILLED = {"$__rate_interval": "30s", "$__range": "1m", **{f"${name}": ".+" for name, *_ in VARIABLES}}
+VARIABLES = [variable for shown in DASHBOARDS for variable in shown.variables]
+FILLED = {"$__rate_interval": "30s", "$__range": "1m", **{f"${variable.name}": ".+" for variable in VARIABLES}}
+SPEED = 5.0
+DAY = sum(action.after for action in CYCLE) / SPEED
 
 
 def filled(expr: str) -> str:
@@ -63,14 +74,43 @@ def filled(expr: str) -> str:
     return expr
 
 
+@pytest.fixture(scope="module")
+def day(
+    start_once: Start, start_prometheus: Callable[..., Prometheus], tmp_path_factory: pytest.TempPathFactory
+) -> Prometheus:
+    """A Prometheus that has scraped a whole day of the demo, each fault of it included."""
+    running: Running = start_once(command=f"demo --speed {SPEED:g}")
+    rules: Path = tmp_path_factory.mktemp("rules") / RULES
+    rules.write_text(files()[RULES], "utf-8")
+    server = start_prometheus([f"127.0.0.1:{running.port}"], [rules])
+    server.wait(lambda each: value(each, f"count_over_time(up[{DAY + 60:.0f}s])") >= DAY + 8, DAY + 60)
+    return server
+
+
+def found(server: Prometheus, expr: str) -> int:
+    """How many series an expression had at any moment of the day."""
+    return len(server.query_range(filled(expr), DAY + 8))
+
+
 @pytest.mark.slow
-def test_every_panel_of_the_dashboard_has_an_answer_on_the_demo(
-    start: Start, start_prometheus: Callable[..., Prometheus]
-) -> None:
-    running: Running = start(command="demo")
-    server = start_prometheus([f"127.0.0.1:{running.port}"])
-    server.wait(lambda each: value(each, "forge_jobs_total{outcome='done'}") >= 1, 60)
-    server.wait(lambda each: each.query("forge_inference_memory_recommended_bytes"), 30)
-    time.sleep(6)
-    assert [f"{title}: {expr}" for title, expr in QUERIES if not server.query(filled(expr))] == []
-    assert value(server, "min(min_over_time(up[2m]))") == 1.0
+def test_every_panel_of_every_dashboard_has_an_answer_on_the_demo(day: Prometheus) -> None:
+    answers = {name: found(day, expr) for name, expr in QUERIES}
+    print(*(f"{count:4} {name}" for name, count in answers.items()), sep="\n")
+    assert [name for name, count in answers.items() if not count] == []
+    assert value(day, "min(min_over_time(up[2m]))") == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_every_variable_has_values_on_the_demo(variable: Variable, day: Prometheus) -> None:
+    parsed = re.fullmatch(r"label_values\((.*), (\w+)\)", filled(variable.query))
+    assert parsed is not None
+    assert day.label_values(parsed[2], parsed[1])
+
+
+@pytest.mark.slow
+def test_every_rule_is_evaluated_on_the_demo_and_its_troubles_are_found(day: Prometheus) -> None:
+    assert {rule["name"]: rule["lastError"] for rule in day.rules() if rule["health"] != "ok"} == {}
+    answers = {alert.name: found(day, alert.expr) for alert in ALERTS}
+    print(*(f"{count:4} {name}" for name, count in answers.items()), sep="\n")
+    assert {name for name, count in answers.items() if count} >= SHOWN

@@ -1,4 +1,10 @@
-"""The dashboard by the rules of Grafana's dashboard-linter, and against itself."""
+"""The dashboards by the rules of Grafana's dashboard-linter, and against the metrics.
+
+The linter's rules, by name, are the tests called `test_lint_…`: template-datasource, template-job, template-instance,
+template-label-promql (with a real Prometheus: tests/e2e), template-on-time-change-reload, panel-datasource,
+panel-title-description, panel-units, panel-no-targets, target-promql (with a real Prometheus), target-rate-interval,
+target-job, target-instance, target-counter-agg, uneditable-dashboard.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +15,24 @@ from typing import Any
 
 import pytest
 
-from forgediag_exporters.grafana import dashboard, files
+from forgediag_exporters.grafana import DASHBOARDS, LINT, dashboard, files
 from forgediag_exporters.metrics import METRICS
 
-DASHBOARD = dashboard()
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-BY_TITLE = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
-VARIABLES = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+Json = dict[str, Any]
+
+BOARDS: dict[str, Json] = {shown.title: dashboard(shown) for shown in DASHBOARDS}
+PANELS = [(title, panel) for title, board in BOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
+BY_BOARD = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+BY_TITLE = pytest.mark.parametrize(
+    "panel", [panel for _, panel in PANELS], ids=[f"{t}: {p['title']}" for t, p in PANELS]
+)
 SERIES = {
     metric.name + ending: metric
     for metric in METRICS
     for ending in {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}.get(metric.kind, ("",))
 }
 SELECTOR = re.compile(r"\b((?:forge|forgediag|process)_[a-z_]+)\b(\{[^}]*\})?")
-UNITS = {"none", "short", "bytes", "percentunit", "s", "celsius", "watt", "cps"}
+UNITS = {"none", "short", "bytes", "percentunit", "s", "celsius", "watt", "cps", "ops"}
 
 
 def selectors(expr: str) -> Iterator[tuple[str, str]]:
@@ -34,27 +44,78 @@ def exprs(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel["targets"]]
 
 
-def test_the_dashboard_has_its_uid_and_cannot_be_edited_by_accident() -> None:
-    assert (DASHBOARD["uid"], DASHBOARD["editable"]) == ("forgediag", False)
-    assert DASHBOARD["title"]
-    assert DASHBOARD["refresh"]
+def variables(board: Json) -> dict[str, Json]:
+    return {variable["name"]: variable for variable in board["templating"]["list"]}
 
 
-def test_variables_choose_the_datasource_the_job_the_machine_the_forge_and_the_card() -> None:
-    assert list(VARIABLES) == ["datasource", "job", "instance", "target", "gpu"]
-    assert VARIABLES["datasource"]["type"] == "datasource"
-    for name in ("job", "instance", "target", "gpu"):
-        variable = VARIABLES[name]
-        assert variable["datasource"]["uid"] == "${datasource}"
-        assert variable["refresh"] == 2, "read anew when the time range changes"
-        assert variable["label"]
-    assert VARIABLES["target"]["multi"]
-    assert not VARIABLES["instance"]["multi"], "two machines both have a GPU 0"
+@BY_BOARD
+def test_lint_uneditable_dashboard_rule(board: Json) -> None:
+    assert board["editable"] is False
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+@BY_BOARD
+def test_lint_template_datasource_rule(board: Json) -> None:
+    found = [variable for variable in variables(board).values() if variable["type"] == "datasource"]
+    assert [(each["name"], each["label"], each["query"]) for each in found] == [
+        ("datasource", "Data source", "prometheus")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("Forges", "job"), ("Forges", "instance"), ("Forge", "job"), ("Forge", "instance")]
+)
+def test_lint_template_job_and_instance_rules(title: str, name: str) -> None:
+    variable = variables(BOARDS[title])[name]
+    assert variable["datasource"]["uid"] == "${datasource}"
+    assert (variable["type"], variable["label"]) == ("query", name.title())
+    if (title, name) == ("Forge", "instance"):
+        assert "template-instance-rule" in LINT, "one machine at a time: two of them both have a GPU 0"
+        assert not variable["multi"]
+    else:
+        assert (variable["multi"], variable["allValue"]) == (True, ".+")
+
+
+@BY_BOARD
+def test_lint_template_on_time_change_reload_rule(board: Json) -> None:
+    assert {variable["refresh"] for variable in variables(board).values() if variable["type"] == "query"} == {2}
+
+
+def test_every_exclusion_of_the_linter_has_its_reason() -> None:
+    rules = re.findall(r"^  ([a-z-]+):$", LINT, re.MULTILINE)
+    assert rules == ["template-instance-rule"]
+    assert len(re.findall(r"^    reason: \S", LINT, re.MULTILINE)) == len(rules)
+
+
+def test_each_dashboard_has_an_address_of_its_own_and_leads_to_the_other() -> None:
+    assert [board["uid"] for board in BOARDS.values()] == ["forgediag-fleet", "forgediag"]
+    for board in BOARDS.values():
+        (link,) = board["links"]
+        assert set(link["tags"]) <= set(board["tags"])
+        assert link["keepTime"]
+        assert board["refresh"]
+        assert board["description"].endswith((".", "?"))
+
+
+def test_a_click_on_a_forge_of_the_fleet_leads_to_its_details() -> None:
+    links = [
+        link
+        for title, panel in PANELS
+        if title == "Forges"
+        for link in panel["fieldConfig"]["defaults"].get("links", ())
+    ]
+    assert len(links) >= 5
+    for link in links:
+        assert link["url"].startswith(f"/d/{BOARDS['Forge']['uid']}?")
+        given = set(re.findall(r"var-(\w+)=", link["url"]))
+        assert given <= set(variables(BOARDS["Forge"]))
+        assert given == {"datasource", "job", "instance", "target"}
+        assert "${__url_time_range}" in link["url"]
+
+
+@BY_BOARD
+def test_panels_have_ids_of_their_own_and_do_not_overlap(board: Json) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in DASHBOARD["panels"]:
+    for panel in board["panels"]:
         place = panel["gridPos"]
         cells = {
             (x, y)
@@ -64,14 +125,15 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
         assert place["x"] + place["w"] <= 24
         assert not cells & taken, panel["title"]
         taken |= cells
-    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    titles = [panel["title"] for panel in board["panels"] if panel["type"] != "row"]
+    assert len(set(titles)) == len(titles)
 
 
 @BY_TITLE
-def test_a_panel_has_a_title_a_description_a_unit_and_the_chosen_datasource(panel: dict[str, Any]) -> None:
+def test_lint_panel_datasource_title_description_units_and_no_targets_rules(panel: Json) -> None:
     assert panel["title"]
-    assert panel["description"].endswith(".")
+    assert panel["description"].endswith((".", "?"))
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert panel["datasource"]["uid"] == "${datasource}"
     assert panel["targets"]
@@ -79,6 +141,21 @@ def test_a_panel_has_a_title_a_description_a_unit_and_the_chosen_datasource(pane
         assert target["datasource"]["uid"] == "${datasource}"
         assert target["legendFormat"]
     assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+
+
+def test_each_column_of_a_table_has_its_name_and_its_unit() -> None:
+    (table,) = (panel for _, panel in PANELS if panel["type"] == "table")
+    columns = {
+        override["matcher"]["options"]: {item["id"]: item["value"] for item in override["properties"]}
+        for override in table["fieldConfig"]["overrides"]
+    }
+    assert set(columns) == {f"Value #{target['refId']}" for target in table["targets"]}
+    assert len({column["displayName"] for column in columns.values()}) == len(columns)
+    assert {column["unit"] for column in columns.values()} <= UNITS
+    assert {target["format"] for target in table["targets"]} == {"table"}
+    assert {target["instant"] for target in table["targets"]} == {True}
+    for target in table["targets"]:
+        assert "by (job, instance, target)" in target["expr"] or "by (le, job, instance, target)" in target["expr"]
 
 
 @BY_TITLE
@@ -93,7 +170,7 @@ def test_every_selector_names_a_metric_that_is_exported_and_labels_that_it_has(p
 
 
 @BY_TITLE
-def test_every_selector_is_restricted_to_the_job_the_machine_and_what_is_chosen(panel: dict[str, Any]) -> None:
+def test_lint_target_job_and_instance_rules_and_what_is_chosen(panel: dict[str, Any]) -> None:
     for expr in exprs(panel):
         for name, matchers in selectors(expr):
             assert 'job=~"$job"' in matchers, name
@@ -102,7 +179,7 @@ def test_every_selector_is_restricted_to_the_job_the_machine_and_what_is_chosen(
 
 
 @BY_TITLE
-def test_counters_are_only_shown_as_rates_over_the_interval_grafana_chooses(panel: dict[str, Any]) -> None:
+def test_lint_target_counter_agg_and_rate_interval_rules(panel: dict[str, Any]) -> None:
     for expr in exprs(panel):
         for name, _ in selectors(expr):
             rated = re.search(rf"(rate|increase)\({name}\{{[^}}]*\}}\[(\$__\w+)\]\)", expr)
@@ -121,7 +198,7 @@ def test_a_panel_shows_its_unit_the_metric_is_in(panel: dict[str, Any]) -> None:
 
 
 def test_what_must_be_seen_is_shown() -> None:
-    shown = {name for panel in PANELS for expr in exprs(panel) for name, _ in selectors(expr)}
+    shown = {name for _, panel in PANELS for expr in exprs(panel) for name, _ in selectors(expr)}
     assert shown >= {
         "forge_up",
         "forge_check_status",
@@ -141,12 +218,20 @@ def test_what_must_be_seen_is_shown() -> None:
         "forge_gpu_temperature_celsius",
         "forge_gpu_power_watts",
         "forge_api_request_duration_seconds_bucket",
+        "forge_memory_ledger_bytes",
+        "forge_phase_duration_seconds_sum",
+        "forge_phase_memory_peak_bytes_bucket",
+        "forge_job_swapped_bytes",
+        "forge_inference_memory_effective_bytes",
+        "forge_model_files",
+        "forgediag_model_verify_files",
         "forgediag_poll_success",
     }
 
 
-def test_the_memory_of_each_card_is_stacked_and_its_peaks_are_lines_over_it() -> None:
-    panel = next(panel for panel in PANELS if panel.get("repeat") == "gpu")
+@pytest.mark.parametrize("variable", ["gpu", "target"])
+def test_the_memory_of_each_card_is_stacked_and_its_peaks_are_lines_over_it(variable: str) -> None:
+    panel = next(panel for _, panel in PANELS if panel.get("repeat") == variable)
     assert panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
     (override,) = panel["fieldConfig"]["overrides"]
     assert {"id": "custom.stacking", "value": {"mode": "none"}} in override["properties"]
@@ -155,18 +240,21 @@ def test_the_memory_of_each_card_is_stacked_and_its_peaks_are_lines_over_it() ->
         False,
         False,
         False,
-        True,
+        variable == "gpu",
         True,
     ]
 
 
-def test_the_files_are_the_dashboard_and_what_provisions_it() -> None:
+def test_the_files_are_the_dashboards_and_what_provisions_them() -> None:
     written = files()
     assert set(written) == {
+        "dashboards/forgediag-fleet.json",
         "dashboards/forgediag.json",
+        "dashboards/.lint",
         "provisioning/dashboards/forgediag.yml",
         "provisioning/datasources/forgediag.yml",
     }
-    assert json.loads(written["dashboards/forgediag.json"]) == DASHBOARD
+    for board in BOARDS.values():
+        assert json.loads(written[f"dashboards/{board['uid']}.json"]) == board
     for name in ("dashboards", "datasources"):
         assert "apiVersion: 1" in written[f"provisioning/{name}/forgediag.yml"]

@@ -1,0 +1,1 @@
+SERVICES = {"systemd": {}, "windows": {}, "compose": {}, "kubernetes": {}}
