@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from forgediag.cli import Failure, NotDone
+from forgediag.cli.systemd import Supervisor
 from forgediag.config import Config
 from forgediag.daemon import Daemon, stop_on_signals
 from forgediag.http import Server, serve
@@ -37,6 +38,7 @@ class Service:
         self._gpus = gpus
         self._daemon: Daemon | None = None
         self._site = Site(self.report, exporters())
+        self._supervisor = Supervisor()
 
     def report(self) -> Report | None:
         """The newest report of the daemon running now."""
@@ -56,10 +58,12 @@ class Service:
         stop_on_signals(stop, hangup if reread else None)
         server = await self._listen()
         ready(server.url)
+        self._supervisor.ready()
         try:
             while not stop.is_set():
                 await self._run(stop, hangup, reread)
         finally:
+            self._supervisor.stopping()
             await server.close()
 
     async def _listen(self) -> Server:
@@ -76,7 +80,7 @@ class Service:
     async def _run(self, stop: asyncio.Event, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Run one daemon until `stop`, or until a new configuration has been read."""
         self._daemon = Daemon(
-            self._config, checks(), self._gpus(self._config), on_report=self._site.warm, keep_history=True
+            self._config, checks(), self._gpus(self._config), on_report=self._reported, keep_history=True
         )
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))
@@ -90,6 +94,10 @@ class Service:
         stopping.cancel()
         reloading.cancel()
         await running
+
+    def _reported(self, report: Report) -> None:
+        self._site.warm(report)
+        self._supervisor.alive()
 
     async def _reloaded(self, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Return once there is a new configuration; a bad one is told, and the one in use stays."""

@@ -139,18 +139,25 @@ def test_options_show_refuses_what_is_not_there(call: Call, forge: ForgeThread) 
 
 
 def test_assets_are_written(call: Call, tmp_path: Path) -> None:
-    for kind in ("grafana", "prometheus"):
+    for kind in ("grafana", "prometheus", "systemd", "windows", "compose", "kubernetes"):
         result = call("assets", kind, str(tmp_path / kind))
         assert result.exit_code == 0
         written = [Path(line) for line in result.stdout.splitlines()]
         assert written
-        assert all(path.stat().st_size > 100 for path in written)
+        assert all(path.stat().st_size > 90 for path in written)
+
+
+def test_runbooks_lead_to_where_the_documentation_is(call: Call, tmp_path: Path) -> None:
+    assert call("assets", "prometheus", str(tmp_path), "--docs", "https://wiki.example/forgediag/").exit_code == 0
+    assert 'runbook_url: "https://wiki.example/forgediag/alerts.md#forgedown"' in (
+        tmp_path / "forgediag.rules.yml"
+    ).read_text("utf-8")
 
 
 def test_assets_that_are_not_there_are_told_with_those_that_are(call: Call, tmp_path: Path) -> None:
     result = call("assets", "nagios", str(tmp_path))
     assert result.exit_code == 2
-    assert "no assets 'nagios'; there are: grafana, prometheus" in result.stderr
+    assert "no assets 'nagios'; there are: compose, grafana, kubernetes, prometheus, systemd, windows" in result.stderr
 
 
 def test_assets_that_cannot_be_written_are_told(call: Call, tmp_path: Path) -> None:

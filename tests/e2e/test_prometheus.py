@@ -52,7 +52,22 @@ def test_two_servers_both_see_a_spike_of_30_ms(
             assert [target["lastError"] for target in server.targets()] == [""]
 
 
-SHOWN = {"ForgeDown"}
+SHOWN = {
+    "CudaOutOfMemory",
+    "ForgeCheckFailed",
+    "ForgeDown",
+    "ForgeJobsFail",
+    "ForgeOptionsChanged",
+    "ForgeStuckAfterFailedLoad",
+    "ForgediagSourceStale",
+    "GpuLost",
+    "GpuThrottled",
+    "InferenceMemoryNotInEffect",
+    "InferenceMemoryTooSmall",
+    "ModelFileFaulty",
+    "WeightsSwappedNeedlessly",
+    "WrongModel",
+}
 """Alerts whose condition the demo's day brings about, be it for a moment."""
 
 QUERIES = [

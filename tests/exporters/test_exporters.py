@@ -16,8 +16,8 @@ def test_every_exporter_has_a_name_of_its_own() -> None:
 
 
 def test_assets_write_below_their_directory() -> None:
-    found = {asset.kind: asset.files() for asset in assets()}
-    assert {"grafana", "prometheus"} <= set(found)
+    found = {asset.kind: asset.files("docs") for asset in assets()}
+    assert {"grafana", "prometheus", "systemd", "windows", "compose", "kubernetes"} <= set(found)
     for written in found.values():
         for name, content in written.items():
             assert not name.startswith("/")

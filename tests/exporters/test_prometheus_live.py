@@ -49,7 +49,7 @@ def troubled(seconds: float) -> Report:
     """One Forge that is down; another whose card is full, with a failed check and a driver that hangs."""
     given = with_gpu(report(2, seconds=seconds, start=time.time() - seconds), peaks={15: 12 * GIB, 300: 23.5 * GIB})
     up = given.snapshot.targets[0]
-    down = replace(up, name="other", forge=Gap("nothing listens there", "refused"))
+    down = replace(up, name="second", forge=Gap("nothing listens there", "refused"))
     stale = replace(given.snapshot.sources[0], success=False, last_success=1_700_000_000.0)
     return replace(
         given,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from forgediag.plugins import checks
+from forgediag_exporters.alerts_forge import OWN_ALERT
 from forgediag_exporters.rules import ALERTS, RECORDINGS, RULES, SCRAPE, Alert, files
 
 HERE = {"job": "forgediag", "instance": "box:9836"}
@@ -406,6 +408,20 @@ QUIET: Mapping[str, tuple[str, Series]] = {
         },
     ),
 }
+
+
+def test_every_check_that_a_rule_names_is_a_check() -> None:
+    named = {
+        name
+        for alert in ALERTS
+        for names in re.findall(r'check[=!]~"([^"]*)"', alert.expr)
+        for name in names.split("|")
+    }
+    assert len(named) >= 10
+    assert named <= {check.id for check in checks()}
+    assert set(OWN_ALERT) == {
+        name for alert in ALERTS for names in re.findall(r'check=~"([^"]*)"', alert.expr) for name in names.split("|")
+    }, "what has an alert of its own is left out of ForgeCheckFailed, and nothing else is"
 
 
 def test_every_alert_is_tried_firing_and_keeping_quiet() -> None:
