@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -259,3 +260,17 @@ def test_the_pages_are_there(start: Start) -> None:
     assert running.get("/api/v1/recommendation").json()["schema"] == "forgediag.recommend/1"
     assert running.get("/metrics", accept="application/openmetrics-text").text.endswith("# EOF\n")
     assert running.get("/nowhere").status_code == 404
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd is not on Windows: nothing to tell")
+def test_systemd_hears_that_it_is_ready_lives_and_stops(start: Start, fast: list[str], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        running = start(*fast, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="1000000")
+        heard = [systemd.recv(100) for _ in range(3)]
+        running.stop()
+        while heard[-1] != b"STOPPING=1":
+            heard.append(systemd.recv(100))
+    assert sorted(set(heard)) == [b"READY=1", b"STOPPING=1", b"WATCHDOG=1"]
+    assert heard.count(b"WATCHDOG=1") >= 2
