@@ -85,7 +85,7 @@ FORGE_ALERTS = (
         "In the last 30 minutes 3 or more generations on Forge {{ $labels.target }} failed or ran out of memory, and"
         " those were more than a fifth of all.",
         (
-            "Run `forgediag doctor`, and read the error in Forge's console.",
+            "Run `forgediag doctor`; `forgediag explain` reads the error in Forge's console.",
             "When all fail since a model was changed, see ForgeStuckAfterFailedLoad.",
         ),
     ),

@@ -27,7 +27,7 @@ NOW = Row(
     (
         Panel(
             "Forges that answer",
-            "How many of the Forges answer, and how many there are.",
+            "How many of the Forges answer, of how many?",
             "none",
             (Query(f"sum(forge_up{{{TARGET}}})", "answer"), Query(f"count(forge_up{{{TARGET}}})", "of")),
             "stat",
@@ -36,7 +36,7 @@ NOW = Row(
         ),
         Panel(
             "Forges in trouble",
-            "How many Forges have a check that fails, and how many only a warning.",
+            "How many Forges have a check that fails? How many only a warning?",
             "none",
             (
                 Query(f"sum(max by ({ONE}) (forge_check_status{{{TARGET}}}) == bool 3)", "failure"),
@@ -48,7 +48,7 @@ NOW = Row(
         ),
         Panel(
             "Generations",
-            "How many generations ended within the time shown.",
+            "How many generations ended within the time shown, and how many of them badly?",
             "short",
             (Query(f"sum({ENDED})", "ended"), Query(f"sum({FAILED})", "failed or out of memory")),
             "stat",
@@ -57,7 +57,7 @@ NOW = Row(
         ),
         Panel(
             "Working",
-            "How many Forges generate at this moment.",
+            "How many Forges generate at this moment?",
             "none",
             (Query(f"sum(forge_job_running{{{TARGET}}})", "Forges"),),
             "stat",

@@ -9,7 +9,7 @@ NOW = Row(
     (
         Panel(
             "Forge",
-            "Whether each Forge answers its API.",
+            "Does each Forge answer its API?",
             "none",
             (Query(f"forge_up{{{TARGET}}}", "{{target}}"),),
             "stat",
@@ -19,7 +19,7 @@ NOW = Row(
         ),
         Panel(
             "Verdict",
-            "The worst result among the checks; `forgediag doctor` says why and what to do.",
+            "Is anything wrong? The worst result among the checks; `forgediag doctor` says why and what to do.",
             "none",
             (Query(f"max by (target) (forge_check_status{{{TARGET}}})", "{{target}}"),),
             "stat",
@@ -29,7 +29,7 @@ NOW = Row(
         ),
         Panel(
             "Progress",
-            "How far the generation under way is; 0 when none is.",
+            "How far is the generation under way? 0 when none is.",
             "percentunit",
             (Query(f"forge_job_progress_ratio{{{TARGET}}}", "{{target}}"),),
             "stat",
@@ -39,7 +39,7 @@ NOW = Row(
         ),
         Panel(
             "Checkpoint loaded",
-            "The checkpoint that Forge loaded last.",
+            "Which checkpoint did Forge load last?",
             "none",
             (Query(f"forge_model_loaded{{{TARGET}}}", "{{model}}"),),
             "stat",
@@ -49,7 +49,7 @@ NOW = Row(
         ),
         Panel(
             "Card",
-            "The graphics card each Forge works on.",
+            "Which graphics card does each Forge work on?",
             "none",
             (
                 Query(
@@ -65,7 +65,7 @@ NOW = Row(
         ),
         Panel(
             "Option changes",
-            "Options that changed within the time shown, by whomever.",
+            "Did somebody change the settings? Options that changed within the time shown, by whomever.",
             "none",
             (Query(f"sum by (target) (increase(forge_option_changes_total{{{TARGET}}}[$__range]))", "{{target}}"),),
             "stat",
@@ -80,8 +80,8 @@ MEMORY = Row(
     (
         Panel(
             "What holds the card of $target",
-            "Weights by component, activations, cache, the driver's reserve and other processes: stacked up to the"
-            " card's total. Weights are told by Forge's console; without it they count as cache.",
+            "What fills the card? Weights by component, activations, cache, the driver's reserve and other "
+            "processes, up to its total. Weights are told by Forge's console; without it they count as cache.",
             "bytes",
             (
                 Query(
@@ -99,8 +99,8 @@ MEMORY = Row(
         ),
         Panel(
             "Memory of GPU $gpu",
-            "Who holds the card's memory, stacked up to its total; the lines are the highest use within sliding"
-            " windows, sampled at up to 100 Hz: peaks that fall between two scrapes are in them.",
+            "Who holds the card's memory: a Forge or another program? The lines are the highest use within sliding "
+            "windows, sampled at up to 100 Hz: peaks that fall between two scrapes are in them.",
             "bytes",
             (
                 Query(
@@ -120,8 +120,8 @@ MEMORY = Row(
         ),
         Panel(
             "Inference memory and GPU weights",
-            "What is set, what is in effect where that is known, and what forgediag recommends."
-            " GPU Weights, as the web page calls it, is the card's total less the inference memory.",
+            "Is what is set in effect, and what should be set? GPU Weights, as the web page calls it, is the card's"
+            " total less the inference memory.",
             "bytes",
             (
                 Query(f"forge_inference_memory_bytes{{{TARGET}}}", "{{target}} set"),
@@ -132,7 +132,8 @@ MEMORY = Row(
         ),
         Panel(
             "Held by torch",
-            "Torch's caching allocator in Forge: allocated by tensors, reserved from the driver.",
+            "Is it tensors or torch's cache that fills the card? Allocated by tensors, reserved from the driver, "
+            "with their peaks.",
             "bytes",
             (
                 Query(
@@ -148,8 +149,8 @@ MEMORY = Row(
         ),
         Panel(
             "System memory",
-            "Memory of the machine that is available, and what each Forge process holds of it."
-            " Weights that do not fit the card lie here.",
+            "Is system memory or swap about to run out, and does Forge hold it? Weights that do not fit the card "
+            "lie there.",
             "bytes",
             (
                 Query(f'forge_host_memory_bytes{{{OWN}, kind=~"total|available|swap_free"}}', "{{kind}}"),

@@ -9,13 +9,13 @@ JOBS = Row(
     (
         Panel(
             "Duration",
-            "Time of one generation, model load included.",
+            "How long does a generation take, model load included?",
             "s",
             quantiles("forge_job_duration_seconds", "target", "{{target}}"),
         ),
         Panel(
             "Outcomes",
-            "Generations that ended in each interval, by outcome.",
+            "How many generations ended in each interval, and how?",
             "short",
             (
                 Query(
@@ -27,7 +27,8 @@ JOBS = Row(
         ),
         Panel(
             "Out of memory",
-            "CUDA out-of-memory errors, and allocations that succeeded only after torch emptied its cache.",
+            "Is the card too small for what is asked? CUDA out-of-memory errors, and allocations that succeeded "
+            "only after torch emptied its cache.",
             "short",
             (
                 Query(
@@ -87,21 +88,13 @@ CHECKS = Row(
     (
         Panel(
             "Checks",
-            "Each check over time; docs/checks.md says what they judge.",
+            "What is wrong, and since when? docs/checks.md says what each check judges.",
             "none",
             (Query(f"max by (target, check) (forge_check_status{{{TARGET}}})", "{{target}} {{check}}"),),
             "state-timeline",
-            16,
-            10,
+            24,
+            12,
             STATUS,
-        ),
-        Panel(
-            "Findings",
-            "Findings by severity.",
-            "short",
-            (Query(f"sum by (severity) (forge_findings{{{TARGET}}})", "{{severity}}"),),
-            height=10,
-            stacked=True,
         ),
     ),
 )

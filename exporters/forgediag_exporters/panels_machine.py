@@ -9,7 +9,8 @@ CARDS = Row(
     (
         Panel(
             "Utilization",
-            "Share of time in which a kernel was running, and in which memory was read or written.",
+            "Is the card working, or waiting for something? Share of time in which a kernel ran, and in which "
+            "memory was read or written.",
             "percentunit",
             (
                 Query(f"forge_gpu_utilization_ratio{{{CARD}}}", "GPU {{gpu}} kernels"),
@@ -20,7 +21,7 @@ CARDS = Row(
         ),
         Panel(
             "Temperature",
-            "Temperature, and where the card begins to slow down.",
+            "How far is the card from where it slows down?",
             "celsius",
             (
                 Query(f"forge_gpu_temperature_celsius{{{CARD}}}", "GPU {{gpu}}"),
@@ -31,7 +32,7 @@ CARDS = Row(
         ),
         Panel(
             "Power",
-            "Power draw, and the limit in force.",
+            "Does the limit hold the card down?",
             "watt",
             (
                 Query(f"forge_gpu_power_watts{{{CARD}}}", "GPU {{gpu}}"),
@@ -42,7 +43,7 @@ CARDS = Row(
         ),
         Panel(
             "Clocks held down by",
-            "Why the card runs slower than it could; gpu_idle and sw_power_cap are usual.",
+            "Why does the card run slower than it could? gpu_idle and sw_power_cap are usual.",
             "none",
             (Query(f"max by (gpu, reason) (forge_gpu_throttled{{{CARD}}})", "GPU {{gpu}} {{reason}}"),),
             "state-timeline",
@@ -58,13 +59,13 @@ HEALTH = Row(
     (
         Panel(
             "API latency",
-            "Time Forge takes to answer a poll, by endpoint.",
+            "Does Forge answer slower than it used to? By endpoint.",
             "s",
             quantiles("forge_api_request_duration_seconds", "target, endpoint", "{{target}} {{endpoint}}"),
         ),
         Panel(
             "Sources",
-            "Whether forgediag can read each of its sources.",
+            "Can forgediag read each of its sources?",
             "none",
             (Query(f"forgediag_poll_success{{{OWN}}}", "{{source}}"),),
             "state-timeline",
@@ -72,13 +73,13 @@ HEALTH = Row(
         ),
         Panel(
             "Age of the facts",
-            "Time since each source was last read well.",
+            "How old is what is shown? Time since each source was last read well.",
             "s",
             (Query(f"time() - forgediag_poll_last_success_timestamp_seconds{{{OWN}}}", "{{source}}"),),
         ),
         Panel(
             "Reads that failed",
-            "Failures per second, by source and kind.",
+            "What fails when a source cannot be read? Failures per second, by source and kind.",
             "cps",
             (
                 Query(
@@ -88,17 +89,8 @@ HEALTH = Row(
             ),
         ),
         Panel(
-            "Time a read takes",
-            "Duration of the last read of each source, and how late the last sample of GPU memory came.",
-            "s",
-            (
-                Query(f"forgediag_poll_duration_seconds{{{OWN}}}", "{{source}}"),
-                Query(f"forgediag_sampler_lag_seconds{{{OWN}}}", "sampler lag"),
-            ),
-        ),
-        Panel(
             "What forgediag costs",
-            "CPU time that forgediag itself takes, in shares of one core.",
+            "What does watching cost? CPU time in shares of one core.",
             "percentunit",
             (Query(f"rate(process_cpu_seconds_total{{{OWN}}}[$__rate_interval])", "{{instance}}"),),
         ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
 from forgediag.cli import Settings
 from forgediag.cli.serving import Service, log, start_logging
+from forgediag.cli.textfile import Textfile
 from forgediag.config import Config
 from forgediag.sources.sampler import Sampler
 from forgediag.watch import GpuSource
@@ -22,8 +24,11 @@ def sampler(config: Config) -> GpuSource:
 @click.command("run")
 @click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
+@click.option(
+    "--textfile", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Metrics for node_exporter too."
+)
 @click.pass_obj
-def command(settings: Settings, listen: str | None, log_level: str | None) -> None:
+def command(settings: Settings, listen: str | None, log_level: str | None, textfile: Path | None) -> None:
     """The daemon: poll Forge, sample GPU memory, check, recommend, export.
 
     SIGTERM or Ctrl-C ends it, SIGHUP re-reads the configuration.
@@ -39,4 +44,4 @@ def command(settings: Settings, listen: str | None, log_level: str | None) -> No
     def ready(url: str) -> None:
         log.info("watching %s; metrics at %s/metrics", names, url)
 
-    asyncio.run(Service(config, sampler).run(reread, ready))
+    asyncio.run(Service(config, sampler, [Textfile(textfile).write] if textfile else []).run(reread, ready))

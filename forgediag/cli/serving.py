@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from forgediag.cli import Failure, NotDone
 from forgediag.cli.systemd import Supervisor
@@ -18,6 +18,8 @@ from forgediag.sources.host import LOOPBACK
 from forgediag.watch import GpuSource
 
 log = logging.getLogger("forgediag")
+
+Tell = Callable[[Report], object]
 
 RESTART = 5.0
 """Seconds before a daemon that ended by itself is started again: the log says why it did."""
@@ -33,12 +35,20 @@ def start_logging(level: str) -> None:
 class Service:
     """The server with the daemon behind it; a re-read configuration replaces the daemon, not the server."""
 
-    def __init__(self, config: Config, gpus: Callable[[Config], GpuSource]) -> None:
+    def __init__(self, config: Config, gpus: Callable[[Config], GpuSource], told: Sequence[Tell] = ()) -> None:
+        """Prepare; nothing is read or listened on.
+
+        Args:
+            config: what to watch and how often.
+            gpus: makes the sampler.
+            told: who is told of each new report, beside the server and systemd.
+        """
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
         self._site = Site(self.report, exporters())
         self._supervisor = Supervisor()
+        self._told = told
 
     def report(self) -> Report | None:
         """The newest report of the daemon running now."""
@@ -98,6 +108,8 @@ class Service:
     def _reported(self, report: Report) -> None:
         self._site.warm(report)
         self._supervisor.alive()
+        for tell in self._told:
+            tell(report)
 
     async def _reloaded(self, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Return once there is a new configuration; a bad one is told, and the one in use stays."""

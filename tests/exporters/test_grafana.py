@@ -133,6 +133,7 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(board: Json) -> None:
 @BY_TITLE
 def test_lint_panel_datasource_title_description_units_and_no_targets_rules(panel: Json) -> None:
     assert panel["title"]
+    assert "?" in panel["description"], "it is the question that the panel answers"
     assert panel["description"].endswith((".", "?"))
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert panel["datasource"]["uid"] == "${datasource}"
