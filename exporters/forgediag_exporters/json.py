@@ -60,9 +60,11 @@ def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report],
 
 
 def snapshot(report: Report) -> Mapping[str, Any]:
-    """Everything known at one moment; generations have a document of their own."""
+    """Everything known at one moment; generations have a document of their own, and curves are for the page."""
     targets = tuple(replace(target, jobs=()) for target in report.snapshot.targets)
-    return {"schema": "forgediag.snapshot/1", **plain(replace(report.snapshot, targets=targets))}
+    known = plain(replace(report.snapshot, targets=targets, recent={}))
+    del known["recent"]
+    return {"schema": "forgediag.snapshot/1", **known}
 
 
 def jobs(report: Report) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
 from forgediag.model.known import Known, Severity
-from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
+from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process, Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything known at one moment (`at`, Unix seconds)."""
+    """Everything known at one moment (`at`, Unix seconds). `recent` is the memory used on each card, by its UUID."""
 
     at: float
     targets: tuple[Target, ...]
@@ -90,6 +90,7 @@ class Snapshot:
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     sampler_lag: float | None = None
     own: Own | None = None
+    recent: Mapping[str, Recent] = field(default_factory=dict[str, Recent])
 
 
 @dataclass(frozen=True, slots=True)
