@@ -10,16 +10,20 @@ SECONDS = 900
 """Points kept at most, one a second: some 36 KB."""
 
 
+BETWEEN = 5
+"""Seconds between two calls that the later one's value still stands for; a longer silence is unknown."""
+
+
 class Recorded:
     """The highest value of each second. Times are Unix seconds; one that goes back counts for the newest second."""
 
-    def __init__(self, limit: int = SECONDS) -> None:
-        self._points: deque[int | None] = deque(maxlen=limit)
+    def __init__(self) -> None:
+        self._points: deque[int | None] = deque(maxlen=SECONDS)
         self._second = 0
         self._read: Recent | None = None
 
     def add(self, at: float, value: int | None) -> None:
-        """Note the highest value since the last call; None where nothing was read. Seconds left out stay unknown."""
+        """Note the highest value since the last call; None where nothing was read."""
         second = int(at)
         if self._points and second <= self._second:
             before = self._points[-1]
@@ -28,8 +32,8 @@ class Recorded:
             self._points[-1] = value
         else:
             if self._points:
-                missed = min(second - self._second - 1, self._points.maxlen or 0)
-                self._points.extend([None] * missed)
+                missed = second - self._second - 1
+                self._points.extend([value if missed < BETWEEN else None] * min(missed, SECONDS))
             self._points.append(value)
             self._second = second
         self._read = None

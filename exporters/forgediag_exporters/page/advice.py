@@ -57,8 +57,8 @@ def _settings(item: Advice) -> Iterator[Html]:
         yield join(tag("dt", "now"), tag("dd", _setting(item.current)))
     if item.current != item.recommended:
         yield join(tag("dt", "better"), tag("dd", _setting(item.recommended)))
-    for option, value in item.also_set.items():
-        yield join(tag("dt", "also set"), tag("dd", f"{option} {value}"))
+        for option, value in item.also_set.items():
+            yield join(tag("dt", "also set"), tag("dd", f"{option} {value}"))
     if item.flags:
         yield join(tag("dt", "start with"), tag("dd", tag("code", " ".join(item.flags))))
 

@@ -144,7 +144,7 @@ def _target(target: Target, report: Report, hide: Callable[[str], str]) -> Html:
             advice(target, report.advice.get(target.name)),
             settings(target, report),
             jobs(target),
-            models(target, hide),
+            models(target, report, hide),
             class_="panels",
         ),
         id=name,

@@ -36,13 +36,13 @@ def _parts(node: Node) -> Iterable[str]:
 
 
 def tag(element: str, /, *nodes: Node, **attributes: str | float | bool | None) -> Html:
-    """An element. Attributes: `class_` is class, `aria_label` is aria-label; True has no value, None is left out."""
+    """An element. Attributes: `class_` is class, `aria_label` is aria-label; True is an empty one, None is left out."""
     written = [element]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         label = key.rstrip("_").replace("_", "-")
-        written.append(label if value is True else f'{label}="{escape(_value(value))}"')
+        written.append(f'{label}="{"" if value is True else escape(_value(value))}"')
     start = f"<{' '.join(written)}>"
     return Html(start if element in VOID else f"{start}{join(*nodes)}</{element}>")
 

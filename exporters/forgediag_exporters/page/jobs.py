@@ -7,17 +7,9 @@ from collections.abc import Sequence
 from forgediag.model import Job, Target
 from forgediag_exporters.page.html import Html, Node, table, tag
 from forgediag_exporters.page.timeline import phase_bar
-from forgediag_exporters.page.words import base_name, clock, identity, size, span
+from forgediag_exporters.page.words import OUTCOMES, base_name, clock, identity, size, span
 
 SHOWN = 8
-
-OUTCOMES = {
-    "done": "✓ done",
-    "interrupted": "■ interrupted",
-    "oom": "✕ out of memory",
-    "failed": "✕ failed",
-    "unknown": "? unknown",
-}
 
 COLUMNS = ("ended", "outcome", "model", "took", "where the time went", "highest on the card")
 
@@ -33,7 +25,7 @@ def jobs(target: Target) -> Html | None:
         tag("h3", "The last generations", id=f"{name}-t"),
         table(COLUMNS, rows),
         id=name,
-        class_="wide",
+        class_="wide jobs",
         aria_labelledby=f"{name}-t",
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
 
-from forgediag.model import MB, Files, Forge, Gap, ModelFile, Options, Prediction, Report, Target
+from forgediag.model import MB, Files, Forge, Gap, ModelFile, Options, Prediction, Report, Severity, Target
 from forgediag_exporters.page.html import Html, Node, join, table, tag
 from forgediag_exporters.page.words import base_name, identity, size
 
@@ -13,16 +14,24 @@ COLUMNS = ("file", "kind", "size", "health")
 SHOWN = 40
 """Files listed at most; those selected or damaged come first."""
 
+LONGEST = 160
+"""Characters of Forge's error that are shown; the finding has all of it."""
+
 Private = Callable[[str], str]
 
 
-def models(target: Target, private: Private) -> Html | None:
+def models(target: Target, report: Report, private: Private) -> Html | None:
     """The selected files and the damaged ones; the others are folded away."""
     files = target.files
     if isinstance(files, Gap):
         if isinstance(target.forge, Gap):
             return None
         return _section(target, tag("p", f"The model files cannot be looked at: {files.reason}."))
+    told = {
+        item.subject: identity("finding", item.target, item.check, item.subject)
+        for item in reversed(report.findings)
+        if item.target == target.name and item.severity >= Severity.WARNING
+    }
     first = [file for file in files.files if file.selected or file.fault is not None]
     first.sort(key=lambda file: (file.fault is None, not file.selected, file.role))
     others = [file for file in files.files if not file.selected and file.fault is None]
@@ -30,11 +39,11 @@ def models(target: Target, private: Private) -> Html | None:
     return _section(
         target,
         tag("p", _outlook(files.prediction, private)) if files.prediction is not None else None,
-        table(COLUMNS, _rows(first, private)) if first else None,
+        table(COLUMNS, _rows(first, told, private)) if first else None,
         tag(
             "details",
             tag("summary", f"{len(others)} more file{'s' * (len(others) != 1)}, nothing wrong seen"),
-            table(COLUMNS, _rows(others[:SHOWN], private)),
+            table(COLUMNS, _rows(others[:SHOWN], told, private)),
             tag("p", f"and {len(others) - SHOWN} more") if len(others) > SHOWN else None,
             id=f"{name}-others",
         )
@@ -46,7 +55,9 @@ def models(target: Target, private: Private) -> Html | None:
 
 def _section(target: Target, *inside: Html | None) -> Html:
     name = identity("models", target.name)
-    return tag("section", tag("h3", "Model files", id=f"{name}-t"), inside, id=name, aria_labelledby=f"{name}-t")
+    return tag(
+        "section", tag("h3", "Model files", id=f"{name}-t"), inside, id=name, class_="wide", aria_labelledby=f"{name}-t"
+    )
 
 
 def _rest(files: Files) -> str:
@@ -64,23 +75,33 @@ def _outlook(prediction: Prediction | Gap, private: Private) -> Html:
         return join(f"Whether the selection loads is not known: {private(prediction.reason)}.")
     if prediction.error is not None:
         said = f"{prediction.error.type}: {prediction.error.message}"
-        return join(tag("strong", "✕ Forge will not load this selection: "), private(said))
+        return join(
+            tag("strong", "✕ Forge will not load this selection: "), shorten(private(said), LONGEST, placeholder=" …")
+        )
     return tag("strong", "✓ Forge will load this selection.")
 
 
-def _rows(files: Iterable[ModelFile], private: Private) -> Iterator[Sequence[Node]]:
+def _rows(files: Iterable[ModelFile], told: Mapping[str, str], private: Private) -> Iterator[Sequence[Node]]:
     for file in files:
         chip = tag("span", " selected", class_="chip") if file.selected else None
         kind = f"{file.family} {file.role}, {file.format}"
-        yield (base_name(file.path), chip), kind, size(file.size), _health(file, private)
+        yield (
+            (base_name(file.path), chip),
+            kind,
+            size(file.size),
+            _health(file, told.get(base_name(file.path)), private),
+        )
 
 
-def _health(file: ModelFile, private: Private) -> Html:
+def _health(file: ModelFile, finding: str | None, private: Private) -> Html:
     if file.fault is not None:
         return tag("span", f"✕ {private(file.fault.message)}", class_="outcome failed")
-    if isinstance(file.sha256, Gap):
-        return tag("span", "✓ whole", class_="outcome done")
-    return join(tag("span", "✓ whole", class_="outcome done"), " ", tag("code", file.sha256[:10]))
+    digest = None if isinstance(file.sha256, Gap) else tag("code", file.sha256[:10])
+    if finding is not None:
+        return join(
+            tag("span", "! ", tag("a", "there is a finding", href=f"#{finding}"), class_="outcome"), " ", digest
+        )
+    return join(tag("span", "✓ whole", class_="outcome done"), " ", digest)
 
 
 def settings(target: Target, report: Report) -> Html | None:

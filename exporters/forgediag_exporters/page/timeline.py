@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from forgediag.model import Gap, Job, Phase, Recent, Target
 from forgediag_exporters.page.card import swatch
 from forgediag_exporters.page.html import Html, join, tag
-from forgediag_exporters.page.words import PHASES, identity, size, span
+from forgediag_exporters.page.words import OUTCOMES, PHASES, identity, size, span
 
 LEAST, COLUMNS = 120, 300
 """Seconds shown at least, and points drawn at most: each is the highest of the seconds it stands for."""
@@ -24,7 +24,7 @@ def timeline(target: Target, recent: Recent | None) -> Html | None:
     seconds = max(LEAST, len(recent.values))
     start = recent.end - seconds
     total = target.gpu.info.total
-    jobs = [job for job in target.jobs if job.ended is not None and job.ended > start]
+    jobs = [job for job in target.jobs if _end(job) > start]
     highest = max(value for value in recent.values if value is not None)
     told = (
         f"Highest {size(highest)} of {size(total)}. "
@@ -47,6 +47,7 @@ def timeline(target: Target, recent: Recent | None) -> Html | None:
                 width="100%",
                 height=HIGH,
             ),
+            _marks(jobs, start, seconds),
             _strip(jobs, start, seconds),
             _times(seconds),
             class_="chart timeline",
@@ -110,13 +111,30 @@ def _across(start: float, end: float, begin: float, seconds: int) -> tuple[str, 
 
 def _bands(jobs: Sequence[Job], begin: float, seconds: int) -> Iterator[Html]:
     for job in jobs:
-        end = job.started if job.ended is None else job.ended
-        x, width = _across(job.started, end, begin, seconds)
+        x, width = _across(job.started, _end(job), begin, seconds)
+        title = tag("title", f"{job.model or 'a job'}: {OUTCOMES[job.outcome]}")
+        yield tag("rect", title, x=x, width=width, height=HIGH, class_="job")
+
+
+def _marks(jobs: Sequence[Job], begin: float, seconds: int) -> Iterator[Html]:
+    """What became of the jobs that did not end well, beside their bands."""
+    for job in jobs:
+        if job.outcome == "done":
+            continue
+        late = _end(job) - begin > 0.6 * seconds
+        moment = _end(job) if late else job.started
         yield tag(
-            "rect", tag("title", f"{job.model or 'a job'}: {job.outcome}"), x=x, width=width, height=HIGH, class_="job"
+            "text",
+            OUTCOMES[job.outcome],
+            x=_across(moment, moment, begin, seconds)[0],
+            y=HIGH - 6,
+            class_=f"mark {job.outcome}",
+            text_anchor="end" if late else None,
         )
-        if job.outcome != "done":
-            yield tag("text", f"✕ {job.outcome}", x=x, y=HIGH - 6, class_="mark")
+
+
+def _end(job: Job) -> float:
+    return job.started if job.ended is None else job.ended
 
 
 def _strip(jobs: Sequence[Job], begin: float, seconds: int) -> Iterator[Html]:

@@ -6,7 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
-from forgediag.model import MB, Files, Gap, Install, Listing, Options, PhaseName, Process, Report, Severity, Target
+from forgediag.model import (
+    MB,
+    Files,
+    Gap,
+    Install,
+    Listing,
+    Options,
+    Outcome,
+    PhaseName,
+    Process,
+    Report,
+    Severity,
+    Target,
+)
 from forgediag_exporters.page.html import Html, tag
 
 GIB = 1024 * MB
@@ -23,6 +36,14 @@ PHASES: dict[PhaseName, str] = {
     "vae_decode": "VAE decode",
     "unload": "unload",
     "other": "other",
+}
+
+OUTCOMES: dict[Outcome, str] = {
+    "done": "✓ done",
+    "interrupted": "■ interrupted",
+    "oom": "✕ out of memory",
+    "failed": "✕ failed",
+    "unknown": "? unknown",
 }
 
 COMPONENTS = {
