@@ -99,7 +99,7 @@ def test_their_address_changes_with_their_content(rich: Report, monkeypatch: pyt
 
 
 def test_the_verdict_comes_first_then_the_worst_finding_with_its_fix(rich: Report) -> None:
-    said = words(document(rich))
+    said = words(document(rich)).split("- forgediag", 1)[1]
     order = [
         "Something is wrong.",
         "2 things to look at.",
@@ -333,6 +333,13 @@ def test_every_id_is_there_once_and_every_link_of_the_page_leads_somewhere(rich:
     assert sorted(set(ids)) == sorted(ids)
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
     assert {name for names in re.findall(r'aria-labelledby="([^"]+)"', text) for name in names.split()} <= set(ids)
+
+
+def test_two_findings_about_one_thing_have_an_id_each(rich: Report) -> None:
+    text = document(replace(rich, findings=(rich.findings[0], replace(rich.findings[0], message="and this"))))
+    name = "finding-forge-vae-latent-channels-sdxl-vae-safetensors"
+    assert re.findall(rf'<article id="({name}[^"]*)"', text) == [name, f"{name}-2"]
+    assert f'href="#{name}"' in text
 
 
 def test_elements_escape_what_is_not_markup() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from forgediag.model import Finding, Report, Severity
 from forgediag_exporters.page.html import Html, tag
-from forgediag_exporters.page.words import GLYPHS, identity
+from forgediag_exporters.page.words import GLYPHS, anchored
 from forgediag_exporters.text import WORDS
 
 SHOWN = 20
@@ -33,12 +33,13 @@ def verdict(report: Report) -> Html:
 
 def findings(report: Report, private: Private) -> Html | None:
     """What is wrong, worst first; what could not be looked at is folded away below."""
-    told = [item for item in report.findings if item.severity >= Severity.WARNING]
-    unknown = [item for item in report.findings if item.severity < Severity.WARNING]
+    named = anchored(report.findings)
+    told = [pair for pair in named if pair[1].severity >= Severity.WARNING]
+    unknown = [pair for pair in named if pair[1].severity < Severity.WARNING]
     if not report.findings:
         return None
     several = len(report.snapshot.targets) > 1
-    written = [_finding(item, private, first=index == 0, several=several) for index, item in enumerate(told[:SHOWN])]
+    written = [_finding(*pair, private, first=pair is told[0], several=several) for pair in told[:SHOWN]]
     return tag(
         "section",
         tag("h2", "What to do", id="findings-title"),
@@ -52,18 +53,17 @@ def findings(report: Report, private: Private) -> Html | None:
     )
 
 
-def _unknown(items: Sequence[Finding], private: Private, *, several: bool) -> Html:
+def _unknown(items: Sequence[tuple[str, Finding]], private: Private, *, several: bool) -> Html:
     count = f"{len(items)} thing{'s' * (len(items) != 1)} could not be looked at"
     return tag(
         "details",
         tag("summary", f"{GLYPHS[Severity.UNKNOWN]} {count}"),
-        (_finding(item, private, first=False, several=several) for item in items),
+        (_finding(*pair, private, first=False, several=several) for pair in items),
         id="unknown",
     )
 
 
-def _finding(item: Finding, private: Private, *, first: bool, several: bool) -> Html:
-    name = identity("finding", item.target, item.check, item.subject)
+def _finding(name: str, item: Finding, private: Private, *, first: bool, several: bool) -> Html:
     return tag(
         "article",
         tag(

@@ -7,7 +7,7 @@ from textwrap import shorten
 
 from forgediag.model import MB, Files, Forge, Gap, ModelFile, Options, Prediction, Report, Severity, Target
 from forgediag_exporters.page.html import Html, Node, join, table, tag
-from forgediag_exporters.page.words import base_name, identity, size
+from forgediag_exporters.page.words import anchored, base_name, identity, size
 
 COLUMNS = ("file", "kind", "size", "health")
 
@@ -26,10 +26,10 @@ def models(target: Target, report: Report, private: Private) -> Html | None:
     if isinstance(files, Gap):
         if isinstance(target.forge, Gap):
             return None
-        return _section(target, tag("p", f"The model files cannot be looked at: {files.reason}."))
+        return _section(target, tag("p", f"The model files cannot be looked at: {private(files.reason)}."))
     told = {
-        item.subject: identity("finding", item.target, item.check, item.subject)
-        for item in reversed(report.findings)
+        base_name(item.subject): anchor
+        for anchor, item in reversed(anchored(report.findings))
         if item.target == target.name and item.severity >= Severity.WARNING
     }
     first = [file for file in files.files if file.selected or file.fault is not None]
@@ -49,7 +49,7 @@ def models(target: Target, report: Report, private: Private) -> Html | None:
         )
         if others
         else None,
-        tag("p", _rest(files), class_="quiet") if files.pending or files.unreadable else None,
+        tag("p", private(_rest(files)), class_="quiet") if files.pending or files.unreadable else None,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from forgediag.model import (
     MB,
     Files,
+    Finding,
     Gap,
     Install,
     Listing,
@@ -82,6 +84,17 @@ def base_name(path: str) -> str:
 def identity(*parts: str) -> str:
     """An id for an element: letters, digits and hyphens only."""
     return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-").lower()
+
+
+def anchored(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """Findings with an id for each, the same from report to report."""
+    seen: Counter[str] = Counter()
+    made: list[tuple[str, Finding]] = []
+    for item in findings:
+        name = identity("finding", item.target, item.check, base_name(item.subject))
+        seen[name] += 1
+        made.append((name if seen[name] == 1 else f"{name}-{seen[name]}", item))
+    return made
 
 
 def private(report: Report) -> Callable[[str], str]:
