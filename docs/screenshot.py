@@ -2,7 +2,8 @@
 
     python docs/screenshot.py [SECONDS] [--dark] [--phone]
 
-Runs `forgediag demo`, lets its day go on for SECONDS (default 110), and takes the picture while a job runs.
+Runs `forgediag demo`, lets its day go on for SECONDS (default 90), and takes the picture when a job is in its middle
+and something is found.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from forgediag.testing.chromium import chromium, installed
 
 PORT = 19837
-BUSY = "document.querySelector('progress') && document.querySelector('.curve') && document.querySelector('.finding')"
+BUSY = "document.querySelector('progress')?.value > 0.3 && document.querySelector('.curve') && !!document.querySelector('.finding')"
 
 
 def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:
@@ -33,7 +34,7 @@ def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:
         urllib.request.urlopen(url, timeout=5).close()
         with tempfile.TemporaryDirectory() as folder, chromium(Path(folder), browser) as page:
             page.open(url, width=width, dark=dark)
-            page.wait(f"!!({BUSY})", 120)
+            page.wait(BUSY, 200)
             page.screenshot(file)
     finally:
         demo.terminate()
@@ -43,7 +44,7 @@ def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
     main(
-        float(words[0]) if words else 110.0,
+        float(words[0]) if words else 90.0,
         Path(__file__).with_name("page.png"),
         width=390 if "--phone" in sys.argv else 1120,
         dark="--dark" in sys.argv,

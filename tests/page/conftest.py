@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 
@@ -34,6 +35,7 @@ from forgediag.testing.jobs import job
 from forgediag.testing.reports import report, with_target
 
 HARM = "<script>alert(1)</script>"
+T = TypeVar("T")
 START = 1_700_000_000
 
 
@@ -112,7 +114,7 @@ class Served:
         self._server: Server = self._run(serve(site.handle, "127.0.0.1", 0))
         self.url = self._server.url
 
-    def _run(self, work):  # type: ignore[no-untyped-def] # a coroutine of anything
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def close(self) -> None:
@@ -149,9 +151,3 @@ def browser(_browser: Page) -> Page:
     _browser.complaints.clear()
     _browser.asked.clear()
     return _browser
-
-
-@pytest.fixture
-def made() -> Callable[[float], Report]:
-    """The same report some seconds after the daemon's start."""
-    return make

@@ -136,7 +136,7 @@ def test_memory_over_time_has_a_hole_where_nothing_was_read(rich: Report) -> Non
     text = document(rich)
     assert "Memory in the last 15 minutes" in text
     assert text.count('class="area"') == 2
-    assert "Highest 14.0 GiB of 24.0 GiB. 3 generations ended in the last 15 min 00 s." in text
+    assert "Highest 14.0 GiB of 24.0 GiB. 3 generations ended in that time." in text
     assert "✕ out of memory" in text
 
 

@@ -27,8 +27,7 @@ def timeline(target: Target, recent: Recent | None) -> Html | None:
     jobs = [job for job in target.jobs if _end(job) > start]
     highest = max(value for value in recent.values if value is not None)
     told = (
-        f"Highest {size(highest)} of {size(total)}. "
-        f"{len(jobs)} generation{'s' * (len(jobs) != 1)} ended in the last {span(seconds)}."
+        f"Highest {size(highest)} of {size(total)}. {len(jobs)} generation{'s' * (len(jobs) != 1)} ended in that time."
     )
     return tag(
         "section",
@@ -118,16 +117,14 @@ def _bands(jobs: Sequence[Job], begin: float, seconds: int) -> Iterator[Html]:
 
 def _marks(jobs: Sequence[Job], begin: float, seconds: int) -> Iterator[Html]:
     """What became of the jobs that did not end well, beside their bands."""
-    for job in jobs:
-        if job.outcome == "done":
-            continue
+    for row, job in enumerate(job for job in jobs if job.outcome != "done"):
         late = _end(job) - begin > 0.6 * seconds
         moment = _end(job) if late else job.started
         yield tag(
             "text",
             OUTCOMES[job.outcome],
             x=_across(moment, moment, begin, seconds)[0],
-            y=HIGH - 6,
+            y=HIGH - 6 - 16 * (row % 3),
             class_=f"mark {job.outcome}",
             text_anchor="end" if late else None,
         )
