@@ -18,7 +18,8 @@ from pathlib import Path
 from forgediag.testing.chromium import chromium, installed
 
 PORT = 19837
-BUSY = "document.querySelector('progress')?.value > 0.3 && document.querySelector('.curve') && !!document.querySelector('.finding')"
+BUSY = """document.querySelector("progress")?.value > 0.3 && document.querySelector(".curve")
+&& !!document.querySelector(".finding")"""
 
 
 def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:

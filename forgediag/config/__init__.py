@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from forgediag.config.values import ConfigError, converted, is_list, is_mapping
+from forgediag.config.values import ConfigError, converted
+from forgediag.toml import TomlError, is_list, is_mapping, loads
 
 DEFAULT_URLS = ("http://127.0.0.1:7860", "http://127.0.0.1:7861")
 """Where Forge listens by default: with the web UI, and API-only (`--nowebui`)."""
@@ -45,6 +46,14 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifying:
+    """The background verification: every file is read once in `days`, at most `rate` MB a second."""
+
+    days: float = 7.0
+    rate: float = 50.0
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryConfig:
     """How much is remembered on disk: days (0 remembers nothing) and megabytes."""
 
@@ -53,10 +62,21 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeConfig:
+    """When and where a notice goes: below so many MB of available system memory (0: never), at most every so often."""
+
+    ram_below_mb: int = 0
+    webhook: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ()
+    every: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
     Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    `lock` is the lock file its model files are verified against.
     """
 
     name: str = "forge"
@@ -70,6 +90,7 @@ class TargetConfig:
     log_unit: str | None = None
     log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    lock: str | None = None
 
     def credentials(self) -> tuple[str, str] | None:
         """User and password, the file before the value.
@@ -99,10 +120,13 @@ class Config:
     state_dir: str | None = None
     log_level: str = "info"
     hash_models: bool = True
+    verify_models: bool = True
     targets: tuple[TargetConfig, ...] = (TargetConfig(),)
     pace: Paces = Paces()
     sampling: Sampling = Sampling()
+    verification: Verifying = Verifying()
     history: HistoryConfig = HistoryConfig()
+    notice: NoticeConfig = NoticeConfig()
 
     def address(self) -> tuple[str, int]:
         """`listen` as host and port.
@@ -118,7 +142,13 @@ class Config:
 
 T = TypeVar("T")
 
-SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "history": HistoryConfig}
+SECTIONS: Mapping[str, type] = {
+    "pace": Paces,
+    "sampling": Sampling,
+    "verification": Verifying,
+    "history": HistoryConfig,
+    "notice": NoticeConfig,
+}
 TARGET_FLAGS = {
     "forge": "url",
     "forge_dir": "directory",
@@ -154,16 +184,11 @@ def _variable(name: str) -> str:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - only with a config file
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        return loads(Path(path).read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"config file {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} is not TOML: {error}") from error
 
 
@@ -227,7 +252,7 @@ def _checked(config: Config) -> Config:
         raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
     for target in config.targets:
         _check_target(target)
-    for section in (config.pace, config.sampling):
+    for section in (config.pace, config.sampling, config.verification, config.notice):
         for item in fields(section):
             value = getattr(section, item.name)
             if isinstance(value, float) and not 0.001 <= value <= 86400:

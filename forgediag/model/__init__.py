@@ -33,6 +33,7 @@ from forgediag.model.machine import (
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
@@ -47,11 +48,15 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Call",
     "Cause",
     "CheckResult",
     "Checkpoint",
@@ -105,6 +110,7 @@ __all__ = [
     "Recent",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",
@@ -113,6 +119,9 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
     "VerdictChange",
+    "Verification",
     "Way",
 ]

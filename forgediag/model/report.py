@@ -6,18 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from forgediag.model.change import OptionChange
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
-from forgediag.model.known import Known, Severity
+from forgediag.model.known import Gap, Known, Severity
 from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process, Recent
+from forgediag.model.verification import Verification
+
+NOT_VERIFIED = Gap("model files are not verified in the background", "unsupported", expected=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
-    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last.
+    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
+    whether its files are still what they were.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
+    changed options, the newest last.
     """
 
     name: str
@@ -28,6 +35,8 @@ class Target:
     files: Known[Files]
     ledger: Ledger | None = None
     jobs: tuple[Job, ...] = ()
+    verification: Known[Verification] = NOT_VERIFIED
+    changes: tuple[OptionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

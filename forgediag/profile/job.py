@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from forgediag.forge.log import BarMoved, Loaded, Seen, Unloaded
 from forgediag.model import MB, Job, Outcome, Phase, Progress
+from forgediag.profile.agreement import departures
 from forgediag.profile.curve import Curve
 from forgediag.profile.ledger import Weights
 from forgediag.profile.phases import Span, Timeline, timeline
@@ -59,7 +60,7 @@ def finished(seen: Recording) -> Job:
         family=seen.family,
         pixels=pixels(seen.events, seen.vae_bytes),
         steps=max(steps, default=0) or None,
-        error=told.error,
+        error=None if seen.outcome == "done" else told.error,
         settings=tuple(sorted(seen.settings.items())),
         phases=tuple(
             _phase(seen, span, swapped) if source == "progress" else _told(_phase(seen, span, swapped), traffic[index])
@@ -70,6 +71,7 @@ def finished(seen: Recording) -> Job:
         resident_end=seen.resident.at(seen.ended),
         device_start=seen.device.at(seen.started),
         device_end=seen.device.at(seen.ended),
+        departures=departures(told.loads),
     )
 
 

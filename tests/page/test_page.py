@@ -23,6 +23,7 @@ from forgediag.model import (
     Severity,
     Snapshot,
     Tally,
+    Verification,
 )
 from forgediag.plugins import exporters, files
 from forgediag.server import Site
@@ -229,6 +230,16 @@ FILES: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("known", "told"), FILES)
 def test_files_of_other_kinds(rich: Report, known: Any, told: str) -> None:
     assert told in words(document(with_target(rich, files=known)))
+
+
+def test_files_read_anew_say_how_many_are_unchanged(rich: Report) -> None:
+    known = Verification("lock", {"ok": 7, "changed": 1, "pending": 2}, 100, 40, 86400.0)
+    said = words(document(with_target(rich, verification=known)))
+    assert "Read anew against the lock file: 7 unchanged, 1 not; 40% of this round." in said
+    empty = Verification("first read", {}, 0, 0, 86400.0)
+    assert "against their first read: 0 unchanged, 0 not; 100% of this round." in words(
+        document(with_target(rich, verification=empty))
+    )
 
 
 def test_what_is_set_says_both_sides_and_what_is_in_effect(rich: Report) -> None:

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forgediag.model import Gap, Gpu, GpuMemory, Ledger, Part, Target
+from forgediag.recording.chart import PARTS
 from forgediag_exporters.page.html import Html, join, tag
 from forgediag_exporters.page.words import COMPONENTS, identity, size
 
 ORDER = ("driver", "context", "weights", "activations", "cache", "unexplained", "others", "free")
 """Parts from left to right: what is always there first, what could be had last."""
-
-WORDS = {
-    "driver": "driver",
-    "context": "CUDA context",
-    "weights": "weights",
-    "activations": "activations",
-    "cache": "torch's cache",
-    "unexplained": "unexplained",
-    "others": "other programs",
-    "free": "free",
-}
 
 LABELLED = 0.13
 """Part of the bar from which its name is written into it: it would not fit a smaller one on a phone."""
@@ -65,8 +55,8 @@ def _ledger(ledger: Ledger, name: str) -> Html:
 
 def _name(part: Part) -> str:
     if part.component is None:
-        return WORDS[part.name]
-    return f"{WORDS[part.name]}: {COMPONENTS.get(part.component, part.component)}"
+        return PARTS[part.name]
+    return f"{PARTS[part.name]}: {COMPONENTS.get(part.component, part.component)}"
 
 
 def _bar(parts: Sequence[Part], total: int) -> list[Html]:
@@ -75,7 +65,7 @@ def _bar(parts: Sequence[Part], total: int) -> list[Html]:
     for part in parts:
         share = part.size / total
         label = part.component is not None and COMPONENTS.get(part.component, part.component)
-        text = tag("text", label or WORDS[part.name], x="8", y="27") if share >= LABELLED else None
+        text = tag("text", label or PARTS[part.name], x="8", y="27") if share >= LABELLED else None
         drawn.append(
             tag(
                 "svg",

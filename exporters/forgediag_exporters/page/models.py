@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 
-from forgediag.model import MB, Files, Forge, Gap, ModelFile, Options, Prediction, Report, Severity, Target
+from forgediag.model import (
+    MB,
+    Files,
+    Forge,
+    Gap,
+    ModelFile,
+    Options,
+    Prediction,
+    Report,
+    Severity,
+    Target,
+    Verification,
+)
 from forgediag_exporters.page.html import Html, Node, join, table, tag
 from forgediag_exporters.page.words import anchored, base_name, identity, size
 
@@ -49,6 +61,9 @@ def models(target: Target, report: Report, private: Private) -> Html | None:
         )
         if others
         else None,
+        tag("p", _verified(target.verification), class_="quiet")
+        if isinstance(target.verification, Verification)
+        else None,
         tag("p", private(_rest(files)), class_="quiet") if files.pending or files.unreadable else None,
     )
 
@@ -58,6 +73,14 @@ def _section(target: Target, *inside: Html | None) -> Html:
     return tag(
         "section", tag("h3", "Model files", id=f"{name}-t"), inside, id=name, class_="wide", aria_labelledby=f"{name}-t"
     )
+
+
+def _verified(known: Verification) -> str:
+    """How many are what they were, and how far the reading of all of them has come."""
+    wrong = sum(count for verdict, count in known.counts.items() if verdict not in {"ok", "pending"})
+    against = "the lock file" if known.against == "lock" else "their first read"
+    done = known.fresh / known.total if known.total else 1.0
+    return f"Read anew against {against}: {known.counts.get('ok', 0)} unchanged, {wrong} not; {done:.0%} of this round."
 
 
 def _rest(files: Files) -> str:

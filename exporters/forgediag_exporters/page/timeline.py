@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from forgediag.model import Gap, Job, Phase, Recent, Target
+from forgediag.recording.chart import PHASES
 from forgediag_exporters.page.card import swatch
 from forgediag_exporters.page.html import Html, join, tag
-from forgediag_exporters.page.words import OUTCOMES, PHASES, identity, size, span
+from forgediag_exporters.page.words import OUTCOMES, identity, size, span
 
 LEAST, COLUMNS = 120, 300
 """Seconds shown at least, and points drawn at most: each is the highest of the seconds it stands for."""

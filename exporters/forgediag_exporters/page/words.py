@@ -16,7 +16,6 @@ from forgediag.model import (
     Listing,
     Options,
     Outcome,
-    PhaseName,
     Process,
     Report,
     Severity,
@@ -28,17 +27,6 @@ GIB = 1024 * MB
 
 GLYPHS = {Severity.OK: "✓", Severity.UNKNOWN: "?", Severity.WARNING: "!", Severity.FAILURE: "✕"}
 """A sign beside the word and the colour of a severity."""
-
-PHASES: dict[PhaseName, str] = {
-    "load": "load",
-    "text_encode": "text encoding",
-    "unet_load": "model to the card",
-    "sample": "sampling",
-    "vae_encode": "VAE encode",
-    "vae_decode": "VAE decode",
-    "unload": "unload",
-    "other": "other",
-}
 
 OUTCOMES: dict[Outcome, str] = {
     "done": "✓ done",
