@@ -2,8 +2,8 @@
 
     python docs/screenshot.py [SECONDS] [--dark] [--phone]
 
-Runs `forgediag demo`, lets its day go on for SECONDS (default 90), and takes the picture when a job is in its middle
-and something is found.
+Runs `forgediag demo`, lets its day go on for SECONDS (default 90), and takes the picture when a job runs and
+something is found: a VAE that does not fit the selected checkpoint.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from pathlib import Path
 from forgediag.testing.chromium import chromium, installed
 
 PORT = 19837
-BUSY = """document.querySelector("progress")?.value > 0.3 && document.querySelector(".curve")
-&& !!document.querySelector(".finding")"""
+READY = "['progress', '.curve', '.timeline', '.finding'].every(name => document.querySelector(name))"
 
 
 def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:
@@ -35,7 +34,7 @@ def main(seconds: float, file: Path, *, width: int, dark: bool) -> None:
         urllib.request.urlopen(url, timeout=5).close()
         with tempfile.TemporaryDirectory() as folder, chromium(Path(folder), browser) as page:
             page.open(url, width=width, dark=dark)
-            page.wait(BUSY, 200)
+            page.wait(READY, 200)
             page.screenshot(file)
     finally:
         demo.terminate()

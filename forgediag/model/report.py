@@ -21,10 +21,8 @@ NOT_VERIFIED = Gap("model files are not verified in the background", "unsupporte
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
-    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
-    whether its files are still what they were.
-    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
-    changed options, the newest last.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last changed options, the
+    newest last. `verification` says whether its files are still what they were.
     """
 
     name: str

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class Page:
 
 
 @contextmanager
-def chromium(directory: Path, program: str) -> Iterator[Page]:
+def chromium(directory: Path, program: str) -> Generator[Page, None, None]:
     """Run a browser with a fresh profile in `directory`; it ends with the block.
 
     Raises:
