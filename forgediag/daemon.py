@@ -149,17 +149,16 @@ class Daemon:
         await asyncio.wait(tasks, timeout=1.0)
         self._close()
 
-    async def observe_once(self) -> Report:
-        """Read every source once and judge: what `doctor` does."""
+    async def observe_once(self, within: float = 4.0) -> Report:
+        """Read every source once and judge, in about `within` seconds; what takes longer is a gap."""
+        until = self._clock() + within
         self._gpus.start()
         self._read_host()
+        await asyncio.gather(in_thread(self._wait_for_gpus), *(watch.look(until) for watch in self._watches))
         for watch in self._watches:
-            await watch.poll.read_once()
-            await watch.local.refresh(watch.poll.url, watch.poll.facts())
-            await watch.poll.close()
-        await in_thread(self._wait_for_gpus)
-        for watch in self._watches:
-            await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
+            with contextlib.suppress(asyncio.TimeoutError):
+                observed = watch.observe(self._gpus.snapshot())
+                await asyncio.wait_for(watch.adviser.refresh(observed, self._host), max(0.3, until - self._clock()))
         report = self.tick()
         self._close()
         return report

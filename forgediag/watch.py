@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -125,6 +126,17 @@ class Watch:
         self._recorder = Recorder(target.name, wall() - clock())
         self._gpu: Known[Gpu] = Gap("not looked at yet", "starting", expected=True)
 
+    async def look(self, until: float) -> None:
+        """Read Forge and its files once, by `until` (seconds of the clock). A disk that is too slow makes a gap."""
+        left = until - self._clock()
+        await self.poll.read_once(left * 0.75)
+        try:
+            refresh = self.local.refresh(self.poll.url, self.poll.facts())
+            await asyncio.wait_for(refresh, max(0.5, until - self._clock()))
+        except asyncio.TimeoutError:
+            self.local.files = Gap(f"the disk with Forge's files did not answer within {left:.0f} s", "timeout")
+        await self.poll.close()
+
     def start(self) -> None:
         """Begin to follow Forge's console, where one is configured."""
         if self._console is not None:
@@ -156,6 +168,8 @@ class Watch:
             job = self._recorder.end(item, now, self._curve(now, item.seconds or 0.0), self._facts())
             self.jobs.append(job)
             self.poll.counts.job(job)
+            if job.outcome in {"failed", "unknown"}:
+                self.poll.want_sysinfo()
             self.remember(job)
         self._recorder.progress(progress, now)
 

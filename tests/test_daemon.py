@@ -11,7 +11,7 @@ import pytest
 from forgediag.check import Check
 from forgediag.config import Config, Paces, TargetConfig
 from forgediag.daemon import Daemon
-from forgediag.model import Forge, Gap, GpuMemory, Known, Nvml, Recent, Report
+from forgediag.model import Forge, Gap, GpuMemory, Known, Nvml, Recent, Report, Severity, Target
 from forgediag.plugins import checks
 from forgediag.profile import Curve
 from forgediag.testing.facts import GPU, NVML
@@ -128,7 +128,7 @@ def test_checks_run_again_after_five_seconds_and_not_at_every_tick(tmp_path: Pat
     now = [100.0]
     ran: list[float] = []
     gpus = ScriptedGpus()
-    probe = Check("probe", "p", "w", checks()[0].severity, (), lambda _: ran.append(now[0]) or [], checks()[0].needs)
+    probe = Check("probe", "p", "w", Severity.FAILURE, (), lambda _: ran.append(now[0]) or [], (Target,))
     target = Config(targets=(TargetConfig(url="http://127.0.0.1:9"),), hash_models=False, state_dir=str(tmp_path))
     daemon = Daemon(target, [probe], gpus, clock=lambda: now[0])
     for now[0] in (100.0, 101.0, 104.0, 105.0, 106.0, 110.0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forgediag.export import Asset, Exporter, StaticFile
+from forgediag_exporters.issue import ISSUE
 from forgediag_exporters.json import DOCUMENTS
 from forgediag_exporters.page import PAGE
 from forgediag_exporters.prometheus import PROMETHEUS
@@ -22,4 +23,4 @@ def _prometheus() -> dict[str, str]:
 
 
 ASSETS = (Asset("grafana", _grafana), Asset("prometheus", _prometheus))
-EXPORTERS: tuple[Exporter | StaticFile | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, *PAGE, *ASSETS)
+EXPORTERS: tuple[Exporter | StaticFile | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, *PAGE, ISSUE, *ASSETS)

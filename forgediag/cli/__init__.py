@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Every check once: what is wrong, why one can tell, what to do.",
     "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
+    "lint": "What Forge will refuse, drop or leave behind of an API payload.",
     "probe": "Whether Forge will load these files, and the exact error if not.",
     "explain": "Causes and fixes for Forge's console log or an API's error.",
     "profile": "Where a generation's time and memory go: recorded, by phase, as HTML.",

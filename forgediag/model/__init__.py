@@ -12,6 +12,7 @@ from forgediag.model.forge import (
     Module,
     Options,
     Progress,
+    Sysinfo,
     TorchMemory,
 )
 from forgediag.model.identity import Identity
@@ -115,6 +116,7 @@ __all__ = [
     "Severity",
     "Snapshot",
     "SourceHealth",
+    "Sysinfo",
     "Tally",
     "Target",
     "Tensor",

@@ -53,8 +53,9 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
-    `dtype` is the one most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
-    `safety` is what loading it would run, None for formats in which nothing can.
+    `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes". `dtype` is the
+    type most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it. `safety` is what
+    loading it would run, None for formats in which nothing can.
     """
 
     path: str
@@ -68,6 +69,7 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
+    traits: frozenset[str] = frozenset()
     dtype: str | None = None
     unlisted: str | None = None
     safety: Safety | None = None

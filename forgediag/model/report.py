@@ -72,7 +72,9 @@ class Tally:
 
     `effective_inference_memory` is what Forge really works with, in bytes, None while that cannot be known. `swapped`
     are the weights the last job left in system memory; `growth` is what it left more in use on the card and in system
-    memory than the job before it, in bytes.
+    memory than the job before it, in bytes. `waited` are the seconds since the running job last moved, and `usual_wait`
+    the longest it usually takes, None while no job has shown it. `page_reset` are the memory options that changed
+    together as opening the web page changes them: name to value before and after.
     """
 
     option_changes: int = 0
@@ -83,6 +85,9 @@ class Tally:
     phases: Mapping[PhaseName, PhaseTally] = field(default_factory=dict[PhaseName, PhaseTally])
     swapped: int | None = None
     growth: tuple[int | None, int | None] = (None, None)
+    waited: float | None = None
+    usual_wait: float | None = None
+    page_reset: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from forgediag.profile.curve import Curve
 from forgediag.profile.job import Recording, finished
 from forgediag.profile.ledger import Context, Holdings, Weights, ledger
+from forgediag.profile.pace import Pace
 from forgediag.profile.phases import Span, Timeline, timeline
 from forgediag.profile.progress import Ended, JobTracker
 from forgediag.profile.recorder import Facts, Recorder
@@ -14,6 +15,7 @@ __all__ = [
     "Facts",
     "Holdings",
     "JobTracker",
+    "Pace",
     "Recorder",
     "Recording",
     "Span",

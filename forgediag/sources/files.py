@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import families, selection
+from forgediag.forge.features import traits_of
 from forgediag.forge.folders import model_name
 from forgediag.forge.judge import judge
 from forgediag.formats import model_file
@@ -215,6 +216,7 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
         dtype=None if found.header is None else _main_dtype(found.header),
+        traits=frozenset() if found.header is None else traits_of(found.header),
         safety=found.safety,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 READ_LIMIT = 16 * 1024 * 1024
@@ -46,9 +46,9 @@ class FileWindow:
         end = getattr(os, "SEEK_HOLE", None)
         if end is None:
             return self.size
+        known = 0
         try:
-            at, known = self.size, 0
-            while known < at:
+            while known < self.size:
                 data = os.lseek(self._handle, known, os.SEEK_DATA)
                 known = os.lseek(self._handle, data, end)
         except OSError as error:
@@ -66,7 +66,7 @@ def _at(handle: int, offset: int, length: int) -> bytes:
 
 
 @contextmanager
-def opened(local: str) -> Iterator[FileWindow]:
+def opened(local: str) -> Generator[FileWindow, None, None]:
     """A file's window. Never waits: a device, a folder or a pipe is refused, also one that took the file's place.
 
     Raises:

@@ -45,8 +45,8 @@ class Case:
         return write_sparse(folder / self.label / self.name, self.head, size, end=self.end)
 
 
-def _st(label: str, raw: bytes, finding: str | None, **more: int) -> Case:
-    return Case(label, "model.safetensors", raw, finding, **more)
+def _st(label: str, raw: bytes, finding: str | None, size: int | None = None) -> Case:
+    return Case(label, "model.safetensors", raw, finding, size)
 
 
 def _of(label: str, made: Header, role: Role, finding: str | None) -> Case:
@@ -57,8 +57,8 @@ def _of(label: str, made: Header, role: Role, finding: str | None) -> Case:
 def _rules() -> Iterator[Case]:
     for label, raw in ACCEPTED.items():
         yield _st(f"ok-{label}", raw, None)
-    for label, (raw, finding) in REFUSED.items():
-        yield _st(f"bad-{label}", raw, finding)
+    for label, (raw, wrong) in REFUSED.items():
+        yield _st(f"bad-{label}", raw, wrong)
     for dtype, bits in BITS.items():
         finding = None if dtype in SIZES else "dtype-newer-than-forge"
         raw = file(entry("[8]", f"[0,{bits}]", f'"{dtype}"'), bits)

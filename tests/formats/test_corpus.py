@@ -67,7 +67,12 @@ def test_what_forge_says_is_what_safetensors_042_printed(case: Case, tmp_path: P
     with opened(str(path)) as window:
         found = model_file.examine(str(path), window)
     path.unlink()
-    assert (found.forge_says if isinstance(found, Fault) else None) == RECORDED[case.label]
+    said = found.forge_says if isinstance(found, Fault) else None
+    if case.label == "bad-shared":  # the order of a hash map decides which of the two tensors 0.4.2 names
+        said = said and said.replace('"a"', '"b"')
+        assert RECORDED[case.label] in {said, (said or "").replace('"b"', '"a"')}
+    else:
+        assert said == RECORDED[case.label]
 
 
 @pytest.mark.parametrize("case", SAFETENSORS, ids=lambda case: case.label)

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from forgediag.formats.gguf import read
+from forgediag.formats.gguf import read, reference
 from forgediag.formats.gguf.reference import HANGS, says
 from forgediag.formats.window import Held
 from forgediag.model import Fault, Header, Tensor
@@ -147,3 +147,83 @@ def test_a_second_file_behind_the_first_is_recognised() -> None:
 
 def test_an_empty_file_is_none_of_the_readers() -> None:
     assert says(Held(b""), "forge") == "ValueError: cannot mmap an empty file"
+
+
+def numbers(*values: int) -> bytes:
+    return struct.pack(f"<{len(values)}I", *values)
+
+
+@pytest.mark.parametrize(
+    ("raw", "forge"),
+    [
+        (b"GGUF", "IndexError: index 0"),
+        (b"GGUF" + numbers(3), "ValueError: not enough values to unpack \\(expected 2, got 0\\)"),
+        (assembled([], [key("general.alignment", 32)])[:55], "index 0|larger dtype"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("general.alignment") + numbers(4), "IndexError: index 0"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + text("x") + numbers(0), "IndexError: index 0"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + text("x") + numbers(0, 0), "IndexError: index 0"),
+        (assembled([info("x", (1,) * 33, 0, 0)], []) + bytes(64), "maximum supported dimension for an ndarray is 32"),
+        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 9, 1) * 1100]), "RecursionError"),
+        (assembled([], [text("k") + numbers(9) + struct.pack("<IQ", 8, 1)])[:40], "index 0|larger dtype"),
+    ],
+)
+def test_forges_reader_ends_as_numpy_ends(raw: bytes, forge: str) -> None:
+    with pytest.raises(ValueError, match=forge):
+        raise ValueError(says(Held(raw), "forge"))
+
+
+def test_lists_within_lists_are_followed_as_deep_as_the_reader_goes() -> None:
+    deep = text("k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 700 + struct.pack("<IQ", 0, 0)
+    assert says(Held(assembled([], [deep])), "forge") is None
+
+
+def test_lists_of_empty_lists_without_end_hang_the_reader() -> None:
+    wide = text("k") + struct.pack("<IIQ", 9, 9, 1 << 40) + struct.pack("<IQ", 0, 0) * 3
+    assert says(Held(assembled([], [wide])), "forge") != HANGS  # it runs into the end of the file
+    many = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<IIQ", 9, 0, 1 << 40)
+    assert says(Held(many), "forge") == HANGS
+
+
+def test_a_long_list_of_texts_and_long_numbers_are_read_over_the_first_piece() -> None:
+    words = text("words") + struct.pack("<IIQ", 9, 8, 9000) + text("word") * 9000
+    floats = text("floats") + struct.pack("<IIQ", 9, 6, 90000) + bytes(360000)
+    long = key("long", "y" * 200000)
+    head = assembled(ROWS, [words, floats, long])
+    found = read(Sparse(head, len(head) + 9504))
+    assert isinstance(found, Header)
+    assert len(found.tensors) == 3
+
+
+def test_a_damaged_header_whose_reader_would_take_too_much_of_the_file_is_told_all_the_same() -> None:
+    head = assembled([], [struct.pack("<Q", 1 << 40)])
+
+    class Limited:
+        size = 1 << 41
+
+        def read(self, offset: int, length: int) -> bytes:
+            if length > 1 << 22:
+                raise OSError("too much")
+            return (head + bytes(4096))[offset : offset + length].ljust(length, b"\0")
+
+    found = read(Limited())
+    assert isinstance(found, Fault)
+    assert found.id == "gguf-header"
+    assert found.forge_says is not None
+
+
+def test_a_header_without_end_is_not_read_for_ever() -> None:
+    class Endless:
+        size = 1 << 41
+
+        def read(self, offset: int, length: int) -> bytes:
+            start = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<IIQ", 9, 10, 1 << 24)
+            return start[offset : offset + length].ljust(length, b"\0")
+
+    with pytest.raises(OSError, match="longer header than is read"):
+        read(Endless())
+
+
+def test_counting_stops_where_a_person_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "_ENDLESS", 10)
+    words = text("k") + struct.pack("<IIQ", 9, 8, 20) + text("") * 20
+    assert says(Held(assembled([], [words])), "forge") == HANGS

@@ -192,3 +192,10 @@ def test_a_changed_byte_never_breaks_the_reader(place: int, byte: int) -> None:
     raw = bytearray(file(GOOD))
     raw[place] = byte
     assert isinstance(read(Held(bytes(raw))), Header | Fault)
+
+
+@pytest.mark.parametrize("metadata", ['{"a":', "[1", "{1:2}", "[" * 100000])
+def test_damaged_metadata_at_the_front_is_refused(metadata: str) -> None:
+    found = read(Held(file('{"__metadata__":' + metadata)))
+    assert isinstance(found, Fault)
+    assert found.forge_says == SAYS + "InvalidHeaderDeserialization"

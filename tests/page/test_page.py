@@ -33,7 +33,7 @@ from forgediag_exporters.page.advice import advice
 from forgediag_exporters.page.document import document
 from forgediag_exporters.page.html import Html, join, tag
 from forgediag_exporters.page.timeline import phase_bar, timeline
-from forgediag_exporters.page.words import size, span
+from forgediag_exporters.page.words import span
 
 BROWSERS = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
@@ -361,6 +361,5 @@ def test_elements_escape_what_is_not_markup() -> None:
     assert join("<", tag("br")) == "&lt;<br>"
 
 
-def test_sizes_and_times_in_words() -> None:
-    assert (size(5 * GIB), size(300 * 1024 * 1024)) == ("5.0 GiB", "300 MiB")
+def test_times_in_words() -> None:
     assert (span(5.25), span(125.0)) == ("5.2 s", "2 min 05 s")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from forgediag.model import Gap, Gpu, GpuMemory, Ledger, Part, Target
 from forgediag.recording.chart import PARTS
 from forgediag_exporters.page.html import Html, join, tag
-from forgediag_exporters.page.words import COMPONENTS, identity, size
+from forgediag_exporters.page.words import COMPONENTS, identity
+from forgediag_exporters.text import size
 
 ORDER = ("driver", "context", "weights", "activations", "cache", "unexplained", "others", "free")
 """Parts from left to right: what is always there first, what could be had last."""

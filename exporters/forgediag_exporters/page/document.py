@@ -14,7 +14,8 @@ from forgediag_exporters.page.html import Html, Node, join, table, tag
 from forgediag_exporters.page.jobs import jobs
 from forgediag_exporters.page.models import models, settings
 from forgediag_exporters.page.timeline import timeline
-from forgediag_exporters.page.words import GLYPHS, base_name, clock, identity, private, size
+from forgediag_exporters.page.words import GLYPHS, base_name, clock, identity, private
+from forgediag_exporters.text import size
 
 WRITTEN_OUT = 8
 """Forges shown whole, the worst first; the others have their row in the table."""

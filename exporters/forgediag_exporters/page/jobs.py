@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from forgediag.model import Job, Target
 from forgediag_exporters.page.html import Html, Node, table, tag
 from forgediag_exporters.page.timeline import phase_bar
-from forgediag_exporters.page.words import OUTCOMES, base_name, clock, identity, size, span
+from forgediag_exporters.page.words import OUTCOMES, base_name, clock, identity, span
+from forgediag_exporters.text import size
 
 SHOWN = 8
 

@@ -19,7 +19,8 @@ from forgediag.model import (
     Verification,
 )
 from forgediag_exporters.page.html import Html, Node, join, table, tag
-from forgediag_exporters.page.words import anchored, base_name, identity, size
+from forgediag_exporters.page.words import anchored, base_name, identity
+from forgediag_exporters.text import size
 
 COLUMNS = ("file", "kind", "size", "health")
 

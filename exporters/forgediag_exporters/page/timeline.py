@@ -8,7 +8,8 @@ from forgediag.model import Gap, Job, Phase, Recent, Target
 from forgediag.recording.chart import PHASES
 from forgediag_exporters.page.card import swatch
 from forgediag_exporters.page.html import Html, join, tag
-from forgediag_exporters.page.words import OUTCOMES, identity, size, span
+from forgediag_exporters.page.words import OUTCOMES, identity, span
+from forgediag_exporters.text import size
 
 LEAST, COLUMNS = 120, 300
 """Seconds shown at least, and points drawn at most: each is the highest of the seconds it stands for."""
@@ -91,7 +92,7 @@ def _grid(total: int) -> Iterator[Html]:
     for part in (1.0, 0.5):
         y = 0.5 if part == 1.0 else HIGH * (1 - part)
         yield tag("line", x1="0", x2="100%", y1=y, y2=y, class_="grid")
-        yield tag("text", size(part * total), x="4", y=y + 14)
+        yield tag("text", size(int(part * total)), x="4", y=y + 14)
     yield tag("line", x1="0", x2="100%", y1=HIGH, y2=HIGH, class_="axis")
 
 

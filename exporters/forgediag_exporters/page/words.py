@@ -1,4 +1,4 @@
-"""Sizes, times and names as people read them; no folder of the machine among them."""
+"""Times and names as people read them; no folder of the machine among them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from forgediag.model import (
-    MB,
     Files,
     Finding,
     Gap,
@@ -22,8 +21,6 @@ from forgediag.model import (
     Target,
 )
 from forgediag_exporters.page.html import Html, tag
-
-GIB = 1024 * MB
 
 GLYPHS = {Severity.OK: "✓", Severity.UNKNOWN: "?", Severity.WARNING: "!", Severity.FAILURE: "✕"}
 """A sign beside the word and the colour of a severity."""
@@ -43,11 +40,6 @@ COMPONENTS = {
     "ControlNet": "ControlNet",
 }
 """Forge's names in its console, and what they are (Forge dfdcbab)."""
-
-
-def size(count: float) -> str:
-    """Bytes."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MB:.0f} MiB"
 
 
 def span(seconds: float) -> str:

@@ -12,14 +12,18 @@ from forgediag.model import Fault
 
 FIRST = 64 * 1024
 """Bytes of the first read; the 780 tensors of a Flux take some 70 KB, a tokenizer can add a few MB."""
+HEADER_LIMIT = 64 * 1024 * 1024
+"""The longest header that is read, in bytes, whatever the window gives."""
 _STEP = 4 * 1024 * 1024
+_LONGEST = 16 * 1024 * 1024
+"""Bytes of a text and values of a list, at most: the vocabulary of the largest language model has 256,000 entries."""
 _MOST_TENSORS, _MOST_KEYS = 200_000, 1_000_000
 """Published models have some 10,000 and 100 at most."""
 
 _U32, _U64, _COUNTS = Struct("<I"), Struct("<Q"), Struct("<IQQ")
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 _VALUES = {kind: Struct("<" + code) for kind, code in _SCALARS.items()}
-_ROWS = [Struct(f"<{count}QIQ") for count in range(9)]
+_ROWS: list[Struct] = [Struct(f"<{count}QIQ") for count in range(9)]
 _STRING, _ARRAY, _DEEPEST = 8, 9, 8
 
 Value = str | int | float
@@ -59,7 +63,10 @@ def read_head(window: Window) -> Head:
             if len(data) >= window.size:
                 message = f"the file is cut inside its header, after {window.size:,} bytes"
                 raise Damaged(fault("gguf-cut", message, offset=window.size)) from None
-            data += window.read(len(data), min(len(data), _STEP))
+            piece = window.read(len(data), min(len(data), _STEP))
+            if not piece or len(data) > HEADER_LIMIT:
+                raise OSError("became shorter while it was read, or has a longer header than is read") from None
+            data += piece
 
 
 def _parse(data: bytes, size: int) -> Head:
@@ -92,15 +99,14 @@ class _Cursor:
     def __init__(self, data: bytes, size: int) -> None:
         self.data = data
         self.size = size
-        self.at = 24
+        self.at: int = 24
 
     def string(self) -> str:
         (length,) = _U64.unpack_from(self.data, self.at)
         end = self.at + 8 + length
-        if end > self.size:
-            raise Damaged(
-                fault("gguf-header", f"a text of {length:,} bytes runs past the end of the file", offset=self.at)
-            )
+        if end > self.size or length > _LONGEST:
+            message = f"a text of {length:,} bytes is no text, or runs past the end of the file"
+            raise Damaged(fault("gguf-header", message, offset=self.at))
         if end > len(self.data):
             raise StructError
         raw = self.data[self.at + 8 : end]
@@ -133,9 +139,13 @@ class _Cursor:
             self.at += _VALUES[kind].size * length
         elif kind not in {_STRING, _ARRAY} or depth == _DEEPEST:
             raise Damaged(fault("gguf-header", f"there is no list of type {kind} here", offset=start))
-        if self.at > self.size or length > self.size:
+        if self.at > self.size or length > min(self.size, _LONGEST):
             raise Damaged(
-                fault("gguf-count", f"a list of {length:,} values runs past the end of the file", offset=start)
+                fault(
+                    "gguf-count",
+                    f"a list of {length:,} values is no list, or runs past the end of the file",
+                    offset=start,
+                )
             )
         if self.at > len(self.data):
             raise StructError
@@ -148,20 +158,20 @@ class _Cursor:
 
     def rows(self, count: int) -> list[Row]:
         """All tensors: the part that takes the time, so nothing is called that need not be."""
-        data, at = self.data, self.at
+        data, at = self.data, int(self.at)
         rows: list[Row] = []
         text, number = _U64.unpack_from, _U32.unpack_from
         for _ in range(count):
             (length,) = text(data, at)
             end = at + 8 + length
-            if end > self.size:
-                message = f"a tensor's name of {length:,} bytes runs past the end of the file"
+            if end > self.size or length > _LONGEST:
+                message = f"a tensor's name of {length:,} bytes is no name, or runs past the end of the file"
                 raise Damaged(fault("gguf-header", message, offset=at))
-            (dimensions,) = number(data, end)
+            dimensions = int(number(data, end)[0])
             if dimensions > 8:
                 message = f"tensor number {len(rows) + 1} has {dimensions} dimensions"
                 raise Damaged(fault("gguf-shape", message, offset=end))
-            layout = _ROWS[dimensions]
+            layout: Struct = _ROWS[dimensions]
             found = layout.unpack_from(data, end + 4)
             try:
                 rows.append((data[at + 8 : end].decode(), found[:dimensions], found[-2], found[-1]))

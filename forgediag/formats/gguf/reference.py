@@ -25,7 +25,7 @@ _NO_VIEW = (
 )
 _TOO_BIG = "ValueError: array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum possible size."
 _ENDLESS = 5_000_000
-_DEEP = 900
+_DEEP = 980
 _WORD = 2**64
 
 HANGS = "nothing: it hangs, reading numbers that are not there"
@@ -124,39 +124,42 @@ class _Reading:
         name = self.string()
         kind = self.take(4)
         begin = self.at
-        self.value(kind, 0)
+        self.value(kind)
         key = _text(name)
         if key not in self.keys:
             self.keys[key] = kind, self.number(self.view(begin, 4, 1)) if kind == _UINT32 and self.at > begin else None
         elif self.reader == "newest":
             raise _Raises(f"KeyError: {f'Duplicate {key} already in list at offset {start}'!r}")
 
-    def value(self, kind: int, depth: int) -> None:
-        if kind == _STRING:
-            self.string()
-        elif kind in _SCALARS:
-            self.at += self.extent(self.at, _SCALARS[kind], 1)
-        elif kind == _ARRAY:
-            self.array(depth)
-        else:
-            raise _Raises(f"ValueError: {self.written(kind)} is not a valid GGUFValueType")
+    def value(self, kind: int) -> None:
+        """A value and all that is in it, with a stack of our own where the reader recurses."""
+        pending = [(kind, 1, 0)]
+        while pending:
+            kind, left, depth = pending.pop()
+            if kind in _SCALARS:
+                self.scalars(_SCALARS[kind], left)
+            elif kind == _STRING:
+                for _ in self.counted(left):
+                    self.string()
+            elif kind != _ARRAY:
+                raise _Raises(f"ValueError: {self.written(kind)} is not a valid GGUFValueType")
+            elif depth > _DEEP:
+                raise _Raises("RecursionError: maximum recursion depth exceeded")
+            else:
+                next(self.counted(1))
+                if left > 1:
+                    pending.append((_ARRAY, left - 1, depth))
+                inner = self.view(self.at, 4, 1)
+                self.at += len(inner)
+                length = self.take(8)
+                if length:
+                    pending.append((self.number(inner), length, depth + 1))
 
-    def array(self, depth: int) -> None:
-        if depth > _DEEP:
-            raise _Raises("RecursionError: maximum recursion depth exceeded")
-        rest = self.view(self.at, 4, 1)
-        self.at += len(rest)
-        length = self.take(8)
-        inner = self.number(rest)
-        if inner in _SCALARS:
-            item = _SCALARS[inner]
-            there = self.extent(self.at, item, length) // item
-            self.at += there * item
-            if length - there > _ENDLESS:
-                raise _Raises(HANGS)
-            return
-        for _ in self.counted(length):
-            self.value(inner, depth + 1)
+    def scalars(self, item: int, count: int) -> None:
+        there = self.extent(self.at, item, count) // item
+        self.at += there * item
+        if count - there > _ENDLESS:
+            raise _Raises(HANGS)
 
     def info(self) -> tuple[str, list[int], bytes, bytes]:
         name = self.string()
