@@ -17,13 +17,17 @@ from forgediag.model import (
     CheckResult,
     Finding,
     Gap,
+    GpuMemory,
     Host,
     Known,
+    Nvml,
     Own,
+    Recent,
     Report,
     Snapshot,
 )
 from forgediag.notice import Notices
+from forgediag.profile.recent import Recorded
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
@@ -86,6 +90,8 @@ class Daemon:
         self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
         self._own: Own | None = None
         self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
+        self._recorded: dict[str, Recorded] = {}
+        self._recorded_at = clock()
         self._report: Report | None = None
         self._was_stuck = False
         self._judged_at = float("-inf")
@@ -213,6 +219,7 @@ class Daemon:
             tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
             sampler_lag=self._gpus.lag,
             own=self._own,
+            recent=self._recent(nvml),
         )
         stuck = self._gpus.stuck is not None
         if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:
@@ -228,6 +235,18 @@ class Daemon:
         if self._on_report:
             self._on_report(self._report)
         return self._report
+
+    def _recent(self, nvml: Known[Nvml]) -> dict[str, Recent]:
+        """Memory used on each card in the last seconds; a card that cannot be read now leaves a hole."""
+        before, self._recorded_at = self._recorded_at, self._clock()
+        read: dict[str, int | None] = dict.fromkeys(self._recorded)
+        for gpu in () if isinstance(nvml, Gap) else nvml.gpus:
+            if isinstance(gpu.memory, GpuMemory):
+                peak = self._gpus.curve(gpu.info.uuid, before, self._recorded_at).peak(before, self._recorded_at)
+                read[gpu.info.uuid] = max(gpu.memory.used, peak or 0)
+        for uuid, value in read.items():
+            self._recorded.setdefault(uuid, Recorded()).add(self._wall(), value)
+        return {uuid: recorded.read() for uuid, recorded in self._recorded.items()}
 
     def _meters(self) -> list[Meter]:
         own = [self._nvml_meter, self._host_meter]

@@ -11,7 +11,7 @@ from forgediag.config import Config
 from forgediag.daemon import Daemon, stop_on_signals
 from forgediag.http import Server, serve
 from forgediag.model import Report
-from forgediag.plugins import checks, exporters
+from forgediag.plugins import checks, exporters, files
 from forgediag.server import Site
 from forgediag.sources.host import LOOPBACK
 from forgediag.watch import GpuSource
@@ -36,7 +36,7 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
-        self._site = Site(self.report, exporters())
+        self._site = Site(self.report, exporters(), files())
 
     def report(self) -> Report | None:
         """The newest report of the daemon running now."""
