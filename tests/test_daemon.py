@@ -13,7 +13,7 @@ from forgediag.config import Config, Paces, TargetConfig
 from forgediag.daemon import Daemon
 from forgediag.model import Forge, Gap, GpuMemory, Known, Nvml, Recent, Report, Severity, Target
 from forgediag.plugins import checks
-from forgediag.profile import Curve
+from forgediag.profile.curve import Curve
 from forgediag.testing.facts import GPU, NVML
 from forgediag.testing.forge import Pace, Setup, SimulatedForge
 
