@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from forgediag.check import Problem, check
 from forgediag.model import MB, Gap, Severity, Target
-from forgediag.profile.learning import growing, slower
+from forgediag.profile.trends import growing, slower
 
 _WHERE = {"gpu": "GPU memory", "ram": "system memory"}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from forgediag.export import Asset, Exporter
+from forgediag.export import Asset, Exporter, StaticFile
 from forgediag_exporters.issue import ISSUE
 from forgediag_exporters.json import DOCUMENTS
+from forgediag_exporters.page import PAGE
 from forgediag_exporters.prometheus import PROMETHEUS
 from forgediag_exporters.text import TEXTS
 
@@ -37,4 +38,4 @@ ASSETS = (
     Asset("prometheus", _prometheus),
     *map(_service, ("systemd", "windows", "compose", "kubernetes")),
 )
-EXPORTERS: tuple[Exporter | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, ISSUE, *ASSETS)
+EXPORTERS: tuple[Exporter | StaticFile | Asset, ...] = (*PROMETHEUS, *DOCUMENTS, *TEXTS, *PAGE, ISSUE, *ASSETS)

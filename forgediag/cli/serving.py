@@ -10,12 +10,12 @@ from forgediag.cli import Failure, NotDone
 from forgediag.cli.systemd import Supervisor
 from forgediag.config import Config
 from forgediag.daemon import Daemon, stop_on_signals
+from forgediag.gpus import GpuSource
 from forgediag.http import Server, serve
 from forgediag.model import Report
-from forgediag.plugins import checks, exporters
+from forgediag.plugins import checks, exporters, files
 from forgediag.server import Site
 from forgediag.sources.host import LOOPBACK
-from forgediag.watch import GpuSource
 
 log = logging.getLogger("forgediag")
 
@@ -46,7 +46,7 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
-        self._site = Site(self.report, exporters())
+        self._site = Site(self.report, exporters(), files())
         self._supervisor = Supervisor()
         self._told = told
 
@@ -90,7 +90,11 @@ class Service:
     async def _run(self, stop: asyncio.Event, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Run one daemon until `stop`, or until a new configuration has been read."""
         self._daemon = Daemon(
-            self._config, checks(), self._gpus(self._config), on_report=self._reported, keep_history=True
+            self._config,
+            checks() if self._config.targets else (),
+            self._gpus(self._config),
+            on_report=self._reported,
+            keep_history=True,
         )
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))

@@ -29,6 +29,7 @@ from forgediag.model.machine import (
     Nvml,
     Own,
     Process,
+    Recent,
 )
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.probe import DeepProbe, Pass, Way
@@ -107,6 +108,7 @@ __all__ = [
     "Prediction",
     "Process",
     "Progress",
+    "Recent",
     "Report",
     "Role",
     "Safety",

@@ -139,6 +139,14 @@ class Nvml:
 
 
 @dataclass(frozen=True, slots=True)
+class Recent:
+    """The highest value of each of the last seconds, the newest last; None where nothing was read. `end` is Unix."""
+
+    end: int
+    values: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Own:
     """What forgediag itself takes: resident bytes, CPU seconds since its start, its start in Unix seconds."""
 

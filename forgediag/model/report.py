@@ -11,7 +11,7 @@ from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
 from forgediag.model.known import Gap, Known, Severity
-from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
+from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process, Recent
 from forgediag.model.verification import Verification
 
 NOT_VERIFIED = Gap("model files are not verified in the background", "unsupported", expected=True)
@@ -21,10 +21,8 @@ NOT_VERIFIED = Gap("model files are not verified in the background", "unsupporte
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
-    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
-    whether its files are still what they were.
-    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
-    changed options, the newest last.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last changed options, the
+    newest last. `verification` says whether its files are still what they were.
     """
 
     name: str
@@ -94,7 +92,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything known at one moment (`at`, Unix seconds)."""
+    """Everything known at one moment (`at`, Unix seconds). `recent` is the memory used on each card, by its UUID."""
 
     at: float
     targets: tuple[Target, ...]
@@ -104,6 +102,7 @@ class Snapshot:
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     sampler_lag: float | None = None
     own: Own | None = None
+    recent: Mapping[str, Recent] = field(default_factory=dict[str, Recent])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from forgediag.model import (
     Tally,
     TorchMemory,
 )
-from forgediag.profile import Ended, JobTracker, Pace
+from forgediag.profile.pace import Pace
+from forgediag.profile.progress import Ended, JobTracker
 from forgediag.sources.meter import JOB_BOUNDS, PEAK_BOUNDS, PHASE_BOUNDS, REQUEST_BOUNDS, Histogram
 
 STATE_OPTIONS = frozenset({"sd_checkpoint_hash"})

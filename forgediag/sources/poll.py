@@ -11,7 +11,7 @@ from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
 from forgediag.model import Flags, Forge, Gap, Known, OptionChange, Progress
-from forgediag.profile import Ended
+from forgediag.profile.progress import Ended
 from forgediag.sources.counts import TargetCounts
 from forgediag.sources.forge import DOWN, ENDPOINTS, SYSINFO, ForgeClient, assemble
 from forgediag.sources.meter import Meter

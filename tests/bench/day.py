@@ -19,8 +19,9 @@ from pathlib import Path
 from forgediag.forge.log import LogReader
 from forgediag.history import Chronicle, History, HistoryWriter, Limits
 from forgediag.model import MB, Job, Progress
-from forgediag.profile import Curve, Facts, Recorder
-from forgediag.profile.learning import growing, slower
+from forgediag.profile.curve import Curve
+from forgediag.profile.recorder import Facts, Recorder
+from forgediag.profile.trends import growing, slower
 from forgediag.sources.counts import TargetCounts
 from forgediag.testing.reports import report, with_target
 from forgediag_exporters.prometheus import PROMETHEUS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forgediag.model import Gap, Progress
-from forgediag.profile import Pace
+from forgediag.profile.pace import Pace
 
 
 def at_step(step: int, job_count: int = 1) -> Progress:

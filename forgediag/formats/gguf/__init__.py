@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from forgediag.formats.faults import fault
@@ -81,11 +82,11 @@ def _tensor(name: str, dims: tuple[int, ...], number: int, offset: int) -> Tenso
         newer = " (it is newer than Forge)" if number in TYPES else ""
         raise Damaged(fault("gguf-type", f"tensor {name!r} has type {number}, unknown to Forge{newer}", offset=offset))
     kind, block, size = TYPES[number]
-    count = 1
-    for length in dims:
-        count *= length
+    count = math.prod(dims)
     wide = dims[0] if dims else int(kind in ITEMS)
-    if wide % block or count >= 2**63 or max(dims, default=0) >= 2**48 or not (dims or wide):
+    # numpy refuses a shape by its sizes other than 0
+    most = math.prod(length for length in dims if length) * size
+    if wide % block or most >= 2**63 or not (dims or wide):
         raise Damaged(fault("gguf-shape", f"tensor {name!r} of type {kind} has the shape {dims}", offset=offset))
     return Tensor(f"GGUF:{kind}", dims[::-1], count // block * size)
 
