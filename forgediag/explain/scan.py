@@ -140,7 +140,7 @@ class _Scanner:
         if "Traceback (most recent call last)" in text:
             yield from self.broken_off()
             self._begin(plain(lines[at][1]))
-        elif not text or text[0] == " " or framed(text):
+        elif not text or text.startswith((" ", 'File "')) or framed(text):
             self._look_at_frame(number, text, at)
             if self._open > FRAMES:
                 yield from self.broken_off()
