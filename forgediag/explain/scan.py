@@ -173,10 +173,12 @@ class _Scanner:
         if found is None:
             whole = "".join(map(squeezed, (text, *following)))
             found = self._heaviest(whole, at, len(following) + 1, len(own[0]))
-        if self._frames is not None and (
-            found is None or (found.level == "follow-up" and not _only_last(self._frames))
-        ):
-            return self._frames
+        told = self._frames
+        if told is not None and _only_last(told):
+            if found is None:
+                return Said(number, f"{_quoted(text)} ({told.text})", told.signature, self._chain)
+        elif told is not None and (found is None or found.level == "follow-up"):
+            return told
         return Said(number, _quoted(text), found, self._chain)
 
     def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:

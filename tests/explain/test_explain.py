@@ -252,6 +252,11 @@ def test_an_extension_is_blamed_for_an_unknown_error_raised_in_it(frames: list[s
     assert roots(explain(["Traceback (most recent call last):", *frames, error])) == [cause]
 
 
+def test_the_error_in_an_extension_is_told_with_its_place() -> None:
+    trouble = explain(["Traceback (most recent call last):", EXTENSION, "TypeError: strange"]).troubles[0]
+    assert trouble.root.text == f"TypeError: strange ({EXTENSION.strip()})"
+
+
 def test_an_extension_is_not_blamed_for_a_traceback_that_breaks_off() -> None:
     assert roots(explain(["Traceback (most recent call last):", EXTENSION, "    f()"])) == []
 
