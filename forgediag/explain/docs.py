@@ -9,8 +9,10 @@ from forgediag.explain.signature import Signature
 _HEAD = """# Errors
 
 What `forgediag explain` knows. This page is generated from `forgediag/explain/signatures/*.json`; a new signature is
-an entry there (see `forgediag/explain/signature.py` for its fields) with examples that were really printed, their
-sources, and a near miss. Then `python -m forgediag.explain.docs >docs/errors.md`.
+an entry there (see `forgediag/explain/signature.py` for its fields) with examples, their sources, and a near miss.
+Examples are as somebody's console or a real Forge printed them, often only the line that tells; one marked "worded from
+source" was put together from the code that prints it or from what an issue tells, and not compared with a print.
+Then `python -m forgediag.explain.docs >docs/errors.md`.
 
 | error | title | kind |
 |---|---|---|"""
@@ -29,6 +31,8 @@ def _section(item: Signature) -> Iterator[str]:
     yield f"\n## {item.id}\n\n{item.title}. {item.cause}\n"
     for example in item.examples:
         yield "\n".join(f"    {line}" for line in example.text.splitlines()) + "\n"
+        if example.worded != "printed":
+            yield "(worded from source)\n"
     yield from (f"{number}. {step}" for number, step in enumerate(item.fix, 1))
     yield "\nSources: " + ", ".join(f"<{source}>" if " " not in source else source for source in item.sources)
 

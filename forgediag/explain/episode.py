@@ -17,7 +17,7 @@ FOLLOWING = 20
 EXCERPT = 10
 """Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
 
-_RANK = {"error": 5, "wrapper": 4, None: 3, "follow-up": 2, "warning": 1, "note": 0, "harmless": -1}
+_RANK = {"error": 5, "wrapper": 4, None: 3, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": -1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,14 @@ AROUND = 3
 FRAMES = 400
 """Lines a traceback may have before its error; longer ones are taken for broken off."""
 
+FRAME_INDENT = 2
+"""How much deeper than its traceback a frame is."""
+
 _RAISED = re.compile(r"[ |*]{0,8}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?$)")
 _MARGIN = re.compile(r"(?:\*{3} ?)?[ >]{0,16}")
 _ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration")
 _LINKS = ("During handling of the above exception", "The above exception was the direct cause")
+_LIBRARIES = ("site-packages", "dist-packages", "<frozen", "/lib/python3", "\\Lib\\")
 _OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", "***", *_LINKS)
 
 
@@ -123,14 +127,20 @@ class _Scanner:
 
     def _begin(self, text: str) -> None:
         margin = _MARGIN.match(text)
-        self._margin = margin[0] if margin is not None and "Traceback (most" in text else ""
+        if margin is not None and "Traceback (most" in text:
+            self._margin = margin[0]
+        else:
+            self._margin = " " * (len(text) - len(text.lstrip()) - FRAME_INDENT)
         self._chain += not self._linked
         self._open, self._linked, self._frames = 1, False, None
 
     def _in_traceback(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
         number, text = lines[at][0], self._plain(lines[at][1])
         self._open += 1
-        if not text or text[0] == " " or framed(text):
+        if "Traceback (most recent call last)" in text:
+            yield from self.broken_off()
+            self._begin(plain(lines[at][1]))
+        elif not text or text.startswith((" ", 'File "')) or framed(text):
             self._look_at_frame(number, text, at)
             if self._open > FRAMES:
                 yield from self.broken_off()
@@ -140,18 +150,20 @@ class _Scanner:
         elif any(link in text for link in _LINKS) or _turn(number, text) is not None:
             self._open = 0
             yield from self._outside(lines, at)
-        elif "Traceback (most recent call last)" not in text:
+        else:
             yield from self._printed(lines, at)
 
     def broken_off(self) -> Iterator[Said]:
         """What the frames of a traceback told whose error never came."""
-        if self._open and self._frames is not None:
+        if self._open and self._frames is not None and not _only_last(self._frames):
             yield self._frames
         self._open, self._frames = 0, None
 
     def _look_at_frame(self, number: int, text: str, at: int) -> None:
+        if _own_frame(text) and self._frames is not None and _only_last(self._frames):
+            self._frames = None
         found = self._heaviest(squeezed(text), at, 1, None) if at in self._found else None
-        if found is not None and found.frames:
+        if found is not None and found.frames and (self._frames is None or found.frames == "any"):
             self._frames = Said(number, text.strip(), found, self._chain)
 
     def _raised(self, number: int, text: str, lines: Sequence[Numbered], at: int) -> Said:
@@ -161,8 +173,12 @@ class _Scanner:
         if found is None:
             whole = "".join(map(squeezed, (text, *following)))
             found = self._heaviest(whole, at, len(following) + 1, len(own[0]))
-        if self._frames is not None and (found is None or found.level == "follow-up"):
-            return self._frames
+        told = self._frames
+        if told is not None and _only_last(told):
+            if found is None:
+                return Said(number, f"{_quoted(text)} ({told.text})", told.signature, self._chain)
+        elif told is not None and (found is None or found.level == "follow-up"):
+            return told
         return Said(number, _quoted(text), found, self._chain)
 
     def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
@@ -200,6 +216,16 @@ class _Scanner:
                     if start >= 0 and (before is None or start < before):
                         best, heaviest = signature, pattern.weight
         return best
+
+
+def _only_last(said: Said) -> bool:
+    """Whether what a frame told counts only while no frame of Forge's own comes after it."""
+    return said.signature is not None and said.signature.frames == "last"
+
+
+def _own_frame(text: str) -> bool:
+    """Whether it names a frame of Forge or of an extension, not of Python or a package."""
+    return 'File "' in text and not any(place in text for place in _LIBRARIES)
 
 
 def _reach(patterns: Sequence[tuple[Signature, Pattern]]) -> int:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-Level = Literal["error", "warning", "note", "wrapper", "follow-up", "harmless"]
+Level = Literal["error", "warning", "note", "wrapper", "follow-up", "ending", "harmless"]
 
 TOPICS = ("files", "loading", "parts", "memory", "devices", "adapters", "quantised", "api", "install")
 
@@ -19,10 +19,15 @@ _NUMBER = re.compile(r"<(\d{1,6})\+>")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Text that was really printed, and where it can be read; near misses were made up."""
+    """Text as it is printed, and where that can be read; near misses were made up.
+
+    `worded`: "printed" (somebody's console had it) or "from source" (taken from the code that prints it, or a short
+    form of what was printed; the issue named tells of it, but its text was not compared).
+    """
 
     text: str
     source: str
+    worded: Literal["printed", "from source"] = "printed"
 
 
 class Pattern:
@@ -76,9 +81,10 @@ class Signature:
 
     `level`: "error"; "warning" (works, but not as it should); "note" (usual in healthy logs: told only for an excerpt);
     "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure, the cause is in front of
-    it); "follow-up" (comes after another).
-    `after`: ids whose follow-up it is when they came before, however long ago. `frames`: looked for in the frames of a
-    traceback too. `forks`: where it was seen or is in the source; empty for all.
+    it); "follow-up" (comes after another); "ending" (the process ended: told for itself only after no error).
+    `after`: ids whose follow-up it is when they came before, however long ago. `frames`: "any" looks for it in the
+    frames of a traceback too, "last" only in the last that is not of a package, and only for an unknown error.
+    `forks`: where it was seen or is in the source; empty for all.
     """
 
     id: str
@@ -93,7 +99,7 @@ class Signature:
     topic: str
     after: tuple[str, ...] = ()
     forks: tuple[str, ...] = ()
-    frames: bool = False
+    frames: Literal["", "any", "last"] = ""
 
 
 def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
@@ -110,12 +116,15 @@ def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
         sources=tuple(entry["sources"]),
         level=entry["level"],
         patterns=tuple(Pattern(text) for text in entry["patterns"]),
-        examples=tuple(Example(example["text"], example["source"]) for example in entry["examples"]),
+        examples=tuple(
+            Example(example["text"], example["source"], example.get("worded", "printed"))
+            for example in entry["examples"]
+        ),
         near_miss=entry["near_miss"],
         topic=topic,
         after=tuple(entry.get("after", ())),
         forks=tuple(entry.get("forks", ())),
-        frames=entry.get("frames", False),
+        frames=entry.get("frames", ""),
     )
 
 
