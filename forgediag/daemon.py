@@ -99,7 +99,9 @@ class Daemon:
         if self._history is not None:
             watch.remember = self._history.add
             with contextlib.suppress(HistoryError):  # there is none before the first start
-                watch.adviser.earlier = tuple(reversed(History(state_dir(config)).jobs(target.name)))
+                history = History(state_dir(config))
+                watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
+                history.close()
         return watch
 
     def _busy_gpus(self) -> frozenset[str] | None:

@@ -33,7 +33,7 @@ from forgediag.sources.local import LocalFacts
 from forgediag.sources.poll import ForgePoll
 
 REMEMBERED = 50
-"""Generations kept in memory; the history keeps more."""
+"""Generations and changed options kept in memory; the history keeps more."""
 
 EARLIER = 60.0
 """Seconds of the card's curve before a generation was noticed that are looked at too."""
@@ -112,6 +112,7 @@ class Watch:
         self.local = local
         self.adviser = Adviser()
         self.jobs: deque[Job] = deque(maxlen=REMEMBERED)
+        self.changes: deque[OptionChange] = deque(maxlen=REMEMBERED)
         self.remember: Callable[[Job | OptionChange], object] = lambda _: None
         self._gpus, self._clock, self._wall = gpus, clock, wall
         self._recorder = Recorder(target.name, wall() - clock())
@@ -153,8 +154,15 @@ class Watch:
         self._recorder.progress(progress, now)
 
     def _on_options(self, changes: Sequence[OptionChange]) -> None:
+        self.changes.extend(changes)
         for change in changes:
             self.remember(change)
+
+    def recall(self, jobs: Sequence[Job], changes: Sequence[OptionChange]) -> None:
+        """Take what happened before this start, the newest last."""
+        self.adviser.earlier = tuple(jobs[:-REMEMBERED])
+        self.jobs.extend(jobs)
+        self.changes.extend(changes)
 
     def _curve(self, now: float, seconds: float) -> Curve:
         if isinstance(self._gpu, Gap):
@@ -193,6 +201,7 @@ class Watch:
             files=forge if isinstance(forge, Gap) else self.local.files,
             ledger=self._ledger(forge, process),
             jobs=tuple(self.jobs),
+            changes=tuple(self.changes),
         )
 
     def _ledger(self, forge: Known[Forge], process: Known[Process]) -> Ledger | None:

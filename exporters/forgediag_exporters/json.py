@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from forgediag.export import Exporter
-from forgediag.model import Advice, Finding, Gap, Known, Options, Report, Severity
+from forgediag.forge.secret import told
+from forgediag.model import Advice, Finding, Forge, Gap, Known, OptionChange, Options, Report, Severity
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 JSON = "application/json"
-SECRET = re.compile(r"auth|passw|token|secret|api_?key", re.IGNORECASE)
-"""Names of options in which Forge's extensions keep credentials."""
 
 
 def plain(value: object) -> Any:
@@ -42,12 +40,11 @@ def _noun(value: DataclassInstance) -> dict[str, Any]:
     if isinstance(value, Gap):
         return {"gap": value.kind, "reason": value.reason, "expected": value.expected}
     if isinstance(value, Options):
-        return {"values": {key: _shown(key, item) for key, item in value.values.items()}, "broken": list(value.broken)}
+        return {
+            "values": {key: plain(told(key, item)) for key, item in value.values.items()},
+            "broken": list(value.broken),
+        }
     return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-
-
-def _shown(key: str, value: object) -> Any:
-    return True if value and isinstance(value, str) and SECRET.search(key) else plain(value)
 
 
 def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report], bytes]:
@@ -60,8 +57,8 @@ def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report],
 
 
 def snapshot(report: Report) -> Mapping[str, Any]:
-    """Everything known at one moment; generations have a document of their own."""
-    targets = tuple(replace(target, jobs=()) for target in report.snapshot.targets)
+    """Everything known at one moment; generations and changes have documents of their own."""
+    targets = tuple(replace(target, jobs=(), changes=()) for target in report.snapshot.targets)
     return {"schema": "forgediag.snapshot/1", **plain(replace(report.snapshot, targets=targets))}
 
 
@@ -95,6 +92,25 @@ def finding(item: Finding) -> Mapping[str, Any]:
     }
 
 
+def history(report: Report) -> Mapping[str, Any]:
+    """The last changed options of each target, the newest first."""
+    changes = {target.name: [_change(item) for item in reversed(target.changes)] for target in report.snapshot.targets}
+    return {"schema": "forgediag.history/1", "targets": changes}
+
+
+def _change(change: OptionChange) -> OptionChange:
+    return replace(change, old=told(change.key, change.old), new=told(change.key, change.new))
+
+
+def options(report: Report) -> Mapping[str, Any]:
+    """The options of each target."""
+    known = ((target.name, target.forge) for target in report.snapshot.targets)
+    return {
+        "schema": "forgediag.options/1",
+        "targets": {name: forge.options if isinstance(forge, Forge) else forge for name, forge in known},
+    }
+
+
 def recommendation(report: Report) -> Mapping[str, Any]:
     """The advice for the first target at the top, that for each under `targets`."""
     first: Known[Advice] | None = next(iter(report.advice.values()), None)
@@ -105,6 +121,8 @@ def recommendation(report: Report) -> Mapping[str, Any]:
 DOCUMENTS = (
     Exporter("snapshot", "/api/v1/snapshot", JSON, document(snapshot)),
     Exporter("findings", "/api/v1/findings", JSON, document(findings)),
+    Exporter("history", "/api/v1/history", JSON, document(history)),
+    Exporter("options", "/api/v1/options", JSON, document(options)),
     Exporter("jobs", "/api/v1/jobs", JSON, document(jobs)),
     Exporter("recommendation", "/api/v1/recommendation", JSON, document(recommendation)),
 )

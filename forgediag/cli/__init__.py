@@ -20,7 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "What Forge's memory manager will do with a checkpoint, from its header alone.",
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
     "probe": "Whether Forge will load these files, and the exact error if not.",
-    "options": "Forge's options: show them, set them with read-back.",
+    "profile": "Where a generation's time and memory go: recorded, by phase, as HTML.",
+    "options": "Forge's options: show, set with read-back, who changed what when, undo.",
     "assets": "Write dashboards and alerting rules.",
 }
 

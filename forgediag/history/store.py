@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from forgediag.history.schema import AGED, migrate
-from forgediag.model import Cause, Job, OptionChange, Phase, VerdictChange
+from forgediag.model import Cause, Job, OptionChange, VerdictChange
+from forgediag.recording.document import job_from
 
 FILE = "history.sqlite3"
 
@@ -94,7 +95,7 @@ class History:
         rows = self._read(
             "SELECT document FROM job WHERE ?1 IS NULL OR target = ?1 ORDER BY started DESC LIMIT ?2", (target, limit)
         )
-        return [_job(json.loads(row[0])) for row in rows]
+        return [job_from(json.loads(row[0])) for row in rows]
 
     def option_changes(self, target: str | None = None, limit: int = 100) -> list[OptionChange]:
         """The last changes of options, the newest first."""
@@ -187,19 +188,3 @@ def _insert(
 
 def _value(text: str | None) -> Any:
     return None if text is None else json.loads(text)
-
-
-def _job(document: dict[str, Any]) -> Job:
-    """A job as it was kept; fields a newer version has are at their defaults, those it no longer has are left out."""
-    known = {name: value for name, value in document.items() if name in Job.__slots__}
-    phases = (
-        Phase(**{name: value for name, value in item.items() if name in Phase.__slots__}) for item in known["phases"]
-    )
-    return Job(
-        **{
-            **known,
-            "phases": tuple(phases),
-            "settings": tuple((key, value) for key, value in known["settings"]),
-            "step_seconds": tuple(known["step_seconds"]),
-        }
-    )

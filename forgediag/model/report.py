@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from forgediag.model.change import OptionChange
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
@@ -17,7 +18,8 @@ from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
-    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
+    changed options, the newest last.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Target:
     files: Known[Files]
     ledger: Ledger | None = None
     jobs: tuple[Job, ...] = ()
+    changes: tuple[OptionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

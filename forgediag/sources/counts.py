@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Set
 
+from forgediag.forge.secret import told
 from forgediag.model import (
     MB,
     Cause,
@@ -121,7 +122,9 @@ class TargetCounts:
         elif "forge_inference_memory" in changed and options.inference_memory_mb is not None:
             self._effective = int(options.inference_memory_mb * MB)
         return tuple(
-            OptionChange(at, self._target, key, before.values.get(key), options.values.get(key), cause)
+            OptionChange(
+                at, self._target, key, told(key, before.values.get(key)), told(key, options.values.get(key)), cause
+            )
             for key in sorted(changed)
         )
 

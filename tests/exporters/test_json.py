@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from forgediag.model import Finding, Gap, Report, Severity, Snapshot
+from forgediag.model import Finding, Gap, OptionChange, Report, Severity, Snapshot
 from forgediag.testing.facts import FORGE, GIB, options
 from forgediag.testing.reports import report, with_target
 from forgediag_exporters.json import DOCUMENTS, plain
@@ -27,6 +27,8 @@ def test_each_document_has_its_path_and_schema() -> None:
     assert {item.name: (item.path, document(item.name, NOTHING)["schema"]) for item in DOCUMENTS} == {
         "snapshot": ("/api/v1/snapshot", "forgediag.snapshot/1"),
         "findings": ("/api/v1/findings", "forgediag.doctor/1"),
+        "history": ("/api/v1/history", "forgediag.history/1"),
+        "options": ("/api/v1/options", "forgediag.options/1"),
         "jobs": ("/api/v1/jobs", "forgediag.jobs/1"),
         "recommendation": ("/api/v1/recommendation", "forgediag.recommend/1"),
     }
@@ -123,3 +125,24 @@ def test_evidence_of_any_type_is_told_in_words() -> None:
     odd = Finding("x", Severity.WARNING, "forge", "s", "m", {"path": PurePosixPath("/a")})
     told = document("findings", replace(NOTHING, findings=(odd,)))
     assert told["findings"][0]["evidence"] == {"path": "/a"}
+
+
+def test_changed_options_are_told_without_what_may_be_secret() -> None:
+    changes = (
+        OptionChange(1.0, "forge", "forge_inference_memory", 1024.0, 2048.0, "page"),
+        OptionChange(2.0, "forge", "civitai_api_key", "", "hunter2", "other"),
+    )
+    found = document("history", with_target(report(), changes=changes))["targets"]["forge"]
+
+    assert [(item["key"], item["new"], item["cause"]) for item in found] == [
+        ("civitai_api_key", True, "other"),
+        ("forge_inference_memory", 2048.0, "page"),
+    ]
+
+
+def test_options_are_those_of_each_target() -> None:
+    assert "forge_inference_memory" in document("options", report())["targets"]["forge"]["values"]
+    assert (
+        document("options", with_target(report(), forge=Gap("it is down", "refused")))["targets"]["forge"]["gap"]
+        == "refused"
+    )

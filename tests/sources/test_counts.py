@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from forgediag.model import MB, Flags, Gap, Options, Progress
+from forgediag.model import MB, Flags, Gap, Options, Progress, TorchMemory
 from forgediag.sources.counts import TargetCounts
+from forgediag.testing.reports import cuda
 
 DOWN = Gap("down", "refused")
 
@@ -82,3 +83,38 @@ def test_a_broken_answer_lacks_options_and_changes_nothing() -> None:
     counts.options(Options({"CLIP_stop_at_last_layers": "two"}, ("CLIP_stop_at_last_layers",)))
     counts.options(options())
     assert counts.read().option_changes == 0
+
+
+def changed(before: dict[str, Any], after: dict[str, Any], *, api_only: bool = True) -> list[tuple[str, Any, Any, str]]:
+    counts = TargetCounts(())
+    counts.flags(Flags({"nowebui": api_only}))
+    counts.memory(TorchMemory(1, cuda()))
+    counts.options(Options(before), 1.0)
+    return [(item.key, item.old, item.new, item.cause) for item in counts.options(Options(after), 2.0)]
+
+
+def test_a_change_is_told_with_both_values() -> None:
+    assert changed({"a": 1, "sd_checkpoint_hash": "x"}, {"a": 2, "sd_checkpoint_hash": "y"}) == [("a", 1, 2, "other")]
+
+
+def test_what_may_be_a_credential_is_never_kept() -> None:
+    assert changed({"civitai_api_key": ""}, {"civitai_api_key": "hunter2"}) == [("civitai_api_key", "", True, "other")]
+
+
+def test_a_page_that_is_opened_is_known_by_the_values_it_sets() -> None:
+    before = {"forge_inference_memory": 2048.0, "xl_GPU_MB": 20_000.0}
+    by_page = 24 * 1024 - 20_000.0
+
+    assert changed(before, before | {"forge_inference_memory": by_page}, api_only=False)[0][3] == "page"
+    assert changed(before, before | {"forge_inference_memory": by_page}, api_only=True)[0][3] == "other"
+    assert changed(before, before | {"forge_inference_memory": 3000.0}, api_only=False)[0][3] == "other"
+
+
+def test_what_a_restart_changed_is_told_as_that() -> None:
+    counts = TargetCounts(())
+    counts.options(Options({"forge_inference_memory": 2048.0}), 1.0)
+    counts.progress(Gap("down", "refused"), 2.0)
+
+    (change,) = counts.options(Options({"forge_inference_memory": 1024.0}), 3.0)
+
+    assert change.cause == "restart"
