@@ -9,29 +9,28 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from forgediag.check import Check, run_checks
-from forgediag.config import Config, state_dir
+from forgediag.check import Check
+from forgediag.config import Config, TargetConfig, state_dir
 from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
+from forgediag.judge import Judge
 from forgediag.model import (
     MB,
-    CheckResult,
-    Finding,
     Gap,
     Host,
     Known,
+    Nvml,
     Own,
     Report,
     Snapshot,
 )
+from forgediag.multi import alone
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
+from forgediag.sources.poll import Read
 from forgediag.sources.thread import in_thread
 from forgediag.watch import GpuSource, Watch
-
-JUDGE_AT_LEAST_EVERY = 5.0
-"""Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
 
 ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
@@ -64,7 +63,8 @@ class Daemon:
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
-        self._config, self._checks, self._gpus = config, checks, gpus
+        self._config, self._gpus = config, gpus
+        self._judge = Judge(checks, clock)
         self._on_report = on_report
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
@@ -83,9 +83,6 @@ class Daemon:
         self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
         self._report: Report | None = None
         self._was_stuck = False
-        self._judged_at = float("-inf")
-        self._findings: tuple[Finding, ...] = ()
-        self._results: tuple[CheckResult, ...] = ()
 
     def _watch(self, index: int) -> Watch:
         target, config = self._config.targets[index], self._config
@@ -172,7 +169,7 @@ class Daemon:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(watch.poll.changed.wait(), self._config.pace.files)
             watch.poll.changed.clear()
-            self._judged_at = float("-inf")
+            self._judge.doubt(watch.poll.target.name)
             await asyncio.sleep(self._config.pace.tick)
 
     async def _advise(self, watch: Watch) -> None:
@@ -192,28 +189,52 @@ class Daemon:
         self._nvml_meter.record(nvml, 0.0, self._wall())
         for watch in self._watches:
             watch.listen()
-        snapshot = Snapshot(
-            at=self._wall(),
-            targets=tuple(watch.observe(nvml) for watch in self._watches),
-            nvml=nvml,
-            host=self._host,
-            sources=tuple(meter.read() for meter in self._meters()),
-            tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
-            sampler_lag=self._gpus.lag,
-            own=self._own,
-        )
         stuck = self._gpus.stuck is not None
-        if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:
-            self._findings, self._results = run_checks(self._checks, snapshot, self._clock)
-            self._judged_at = self._clock()
+        if stuck != self._was_stuck:
+            self._judge.doubt()
         self._was_stuck = stuck
-        advice = {watch.poll.target.name: watch.adviser.advice for watch in self._watches}
-        self._report = Report(snapshot, self._findings, self._results, advice)
+        self._report = self._conclude(self._observe(nvml, self._watches, self._meters()), self._watches)
         if self._chronicle is not None:
             self._chronicle.follow(self._report)
         if self._on_report:
             self._on_report(self._report)
         return self._report
+
+    def _observe(self, nvml: Known[Nvml], watches: Sequence[Watch], meters: Sequence[Meter]) -> Snapshot:
+        return Snapshot(
+            at=self._wall(),
+            targets=tuple(watch.observe(nvml) for watch in watches),
+            nvml=nvml,
+            host=self._host,
+            sources=tuple(meter.read() for meter in meters),
+            tallies={watch.poll.target.name: watch.poll.counts.read() for watch in watches},
+            sampler_lag=self._gpus.lag,
+            own=self._own,
+        )
+
+    def _conclude(self, snapshot: Snapshot, watches: Sequence[Watch]) -> Report:
+        findings, results = self._judge.judge(snapshot)
+        return Report(snapshot, findings, results, {watch.poll.target.name: watch.adviser.advice for watch in watches})
+
+    @property
+    def targets(self) -> Sequence[TargetConfig]:
+        """The configured Forges."""
+        return self._config.targets
+
+    async def probe(self, name: str, seconds: float) -> tuple[Report, Sequence[Read]]:
+        """A report of one target alone after a fresh look at it, and what was read meanwhile.
+
+        A Forge that was not seen within `seconds` is a gap in it, whatever was known before.
+        """
+        watch = next(watch for watch in self._watches if watch.poll.target.name == name)
+        started = self._clock()
+        fresh = await watch.poll.fresh(seconds)
+        waited = self._clock() - started
+        watch.listen()
+        meters = (watch.poll.meter, watch.local.meter)
+        report = self._conclude(self._observe(self._gpus.snapshot(), [watch], meters), [watch])
+        reads = [read for read in watch.poll.reads if read.at >= started]
+        return alone(report, fresh=fresh, seconds=waited), reads
 
     def _meters(self) -> list[Meter]:
         own = [self._nvml_meter, self._host_meter]

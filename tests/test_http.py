@@ -295,7 +295,7 @@ def test_who_pipelines_without_reading_does_not_fill_the_memory_and_is_dropped()
         return Response(200, {}, b"x" * 100_000)
 
     async def client(server: Server) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
         writer.write(GET * 1000)
         await asyncio.sleep(0.6)
         assert len(handled) < 200

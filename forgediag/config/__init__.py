@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -56,7 +57,7 @@ class HistoryConfig:
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
-    Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    `labels` are what service discovery tells Prometheus of it. Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
     """
 
     name: str = "forge"
@@ -70,6 +71,7 @@ class TargetConfig:
     log_unit: str | None = None
     log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def credentials(self) -> tuple[str, str] | None:
         """User and password, the file before the value.
@@ -96,6 +98,9 @@ class Config:
     """Everything the daemon and the commands need to know."""
 
     listen: str = "127.0.0.1:9836"
+    web_config: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    probes_at_once: int = 128
     state_dir: str | None = None
     log_level: str = "info"
     hash_models: bool = True
@@ -115,6 +120,10 @@ class Config:
             raise ConfigError(f"listen is {self.listen!r}, not HOST:PORT (for example 127.0.0.1:9836)")
         return host.strip("[]"), int(port)
 
+
+LABEL = re.compile("(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+TAKEN = ("target",)
+"""Labels that the metrics have themselves."""
 
 T = TypeVar("T")
 
@@ -227,6 +236,8 @@ def _checked(config: Config) -> Config:
         raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
     for target in config.targets:
         _check_target(target)
+    if not 1 <= config.probes_at_once <= 10_000:
+        raise ConfigError(f"probes_at_once is {config.probes_at_once}; it must lie between 1 and 10000")
     for section in (config.pace, config.sampling):
         for item in fields(section):
             value = getattr(section, item.name)
@@ -254,6 +265,11 @@ def _check_target(target: TargetConfig) -> None:
             raise ConfigError(f"{target.url!r} is no URL of a Forge; write it like http://127.0.0.1:7860")
     if not 0.1 <= target.timeout <= 600:
         raise ConfigError(f"timeout of {target.name} is {target.timeout:g}; it must lie between 0.1 and 600 seconds")
+    for label in target.labels:
+        if not LABEL.fullmatch(label) or label in TAKEN:
+            raise ConfigError(
+                f"label {label!r} of {target.name} cannot be used; write letters, digits and _, not {TAKEN}"
+            )
     target.credentials()
 
 
