@@ -25,9 +25,10 @@ from forgediag.model import (
     Snapshot,
     Target,
     TorchMemory,
+    Verification,
 )
 
-FACTS = (Target, Options, TorchMemory, Progress, Listing, Flags, Process, Install, Files, Gpu, Nvml, Host)
+FACTS = (Target, Options, TorchMemory, Progress, Listing, Flags, Process, Install, Files, Verification, Gpu, Nvml, Host)
 """The types a check may ask for. `Target` is always known; the others can be gaps."""
 
 
@@ -131,6 +132,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
         Process: target.process,
         Install: target.install,
         Files: target.files,
+        Verification: target.verification,
         Gpu: target.gpu,
         Nvml: snapshot.nvml,
         Host: snapshot.host,

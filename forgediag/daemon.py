@@ -24,11 +24,14 @@ from forgediag.model import (
     Snapshot,
 )
 from forgediag.multi import alone
+from forgediag.notice import Notices
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.host import read_host, read_own
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
 from forgediag.sources.poll import Read
+from forgediag.sources.records import JOURNAL, Records
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 from forgediag.watch import GpuSource, Watch
 
@@ -59,7 +62,7 @@ class Daemon:
             checks: what to judge.
             gpus: the sampler, not yet started.
             on_report: told of each new report.
-            keep_history: whether generations, changes and curves are kept on disk, as far as the config wants it.
+            keep_history: whether this runs for long: history is kept and notices are sent, as the config wants it.
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
@@ -69,8 +72,10 @@ class Daemon:
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
         self._hasher: Hasher | None = None
+        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
         if config.hash_models:
             self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
+        self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
         self._history: HistoryWriter | None = None
         self._chronicle: Chronicle | None = None
         if config.history.days > 0 and keep_history:
@@ -91,7 +96,7 @@ class Daemon:
             (self._busy.add if running else self._busy.discard)(target.name)
             self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
-        local = LocalFacts(target, self._hasher, clock=self._clock, wall=self._wall)
+        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
         watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
         if self._history is not None:
             watch.remember = self._history.add
@@ -100,6 +105,14 @@ class Daemon:
                 watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
                 history.close()
         return watch
+
+    def _sweep(self, target: TargetConfig) -> Sweep | None:
+        if self._hasher is None or not self._config.verify_models:
+            return None
+        pace = self._config.verification
+        sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
+        self._hasher.look_after(sweep)
+        return sweep
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
@@ -196,6 +209,8 @@ class Daemon:
         self._report = self._conclude(self._observe(nvml, self._watches, self._meters()), self._watches)
         if self._chronicle is not None:
             self._chronicle.follow(self._report)
+        if self._notices is not None:
+            self._notices.follow(self._report)
         if self._on_report:
             self._on_report(self._report)
         return self._report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from forgediag.config import Paces, TargetConfig
@@ -34,6 +35,9 @@ from forgediag.sources.poll import ForgePoll
 
 REMEMBERED = 50
 """Generations and changed options kept in memory; the history keeps more."""
+
+WITH_CONSOLE = 0.5
+"""Seconds between two questions for progress in a job, at least, where Forge's console is followed."""
 
 EARLIER = 60.0
 """Seconds of the card's curve before a generation was noticed that are looked at too."""
@@ -100,6 +104,9 @@ class Watch:
         """
         from forgediag.advise import Adviser  # noqa: PLC0415 - the planner takes 1.7 MiB, and only a Forge needs it
 
+        self._console = _console(target, clock)
+        if self._console is not None:  # which tells a job's end and steps by itself
+            pace = replace(pace, progress_busy=max(pace.progress_busy, WITH_CONSOLE))
         self.poll = ForgePoll(
             target,
             pace,
@@ -116,7 +123,6 @@ class Watch:
         self.remember: Callable[[Job | OptionChange], object] = lambda _: None
         self._gpus, self._clock, self._wall = gpus, clock, wall
         self._recorder = Recorder(target.name, wall() - clock())
-        self._console = _console(target, clock)
         self._gpu: Known[Gpu] = Gap("not looked at yet", "starting", expected=True)
 
     def start(self) -> None:
@@ -136,7 +142,7 @@ class Watch:
         for seen in self._console.history:
             self._recorder.weights.feed(seen.event)
         self._console.history = ()
-        if self._recorder.console(self._console.take(), running=self.poll.counts.job_running):
+        if self._recorder.console(self._console.take()) and not self.poll.counts.job_running:
             self.poll.hurry()
 
     def _on_progress(self, progress: Known[Progress], ended: Sequence[Ended]) -> None:
@@ -201,6 +207,7 @@ class Watch:
             files=forge if isinstance(forge, Gap) else self.local.files,
             ledger=self._ledger(forge, process),
             jobs=tuple(self.jobs),
+            verification=self.local.verification,
             changes=tuple(self.changes),
         )
 

@@ -13,10 +13,11 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from forgediag.config.values import is_mapping
+from forgediag.toml import is_mapping
 
 LOOK_EVERY = 1.0
 """Seconds between two looks whether a file has changed."""
@@ -148,7 +149,9 @@ def _document(path: Path) -> Mapping[str, Any]:
 
 
 def _section(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    section = document.get(name) or {}
+    section: object = document.get(name)
+    if section is None:
+        return {}
     if not is_mapping(section):
         raise WebConfigError(f"{path}: {name} is not a table of keys and values")
     return section
@@ -176,7 +179,7 @@ def _users(values: Mapping[str, Any], path: Path) -> Mapping[str, bytes]:
             raise WebConfigError(f"{path}: what stands for the password of {name} is no bcrypt hash; {text}")
     if values:
         try:
-            import bcrypt  # noqa: F401, PLC0415 - an extra: missed now, not at the first login
+            import_module("bcrypt")  # an extra: missed now, not at the first login
         except ImportError:
             raise WebConfigError(f"{path}: basic_auth_users needs: pip install 'forgediag[web]'") from None
     return {str(name): value.encode() for name, value in values.items()}

@@ -10,6 +10,7 @@ from forgediag_checks.loading import model_will_load
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range
 from forgediag_checks.options import options_readable, selected_model_missing
 from forgediag_checks.service import forge_reachable, secrets_exposed
+from forgediag_checks.unchanged import model_file_listed, model_file_unchanged
 from forgediag_checks.versions import torch_driver_gpu
 
 CHECKS: tuple[Check, ...] = (
@@ -18,6 +19,8 @@ CHECKS: tuple[Check, ...] = (
     selected_model_missing,
     model_file_whole,
     model_file_genuine,
+    model_file_unchanged,
+    model_file_listed,
     model_will_load,
     inference_memory_range,
     gpu_other_processes,

@@ -31,7 +31,7 @@ def model_file_whole(files: Files, options: Options, listing: Listing) -> Iterat
             gone = reason == "does not exist"
             yield Problem(
                 subject=base_name(path),
-                message=f"the selected file {base_name(path)} {reason}"
+                message=f"{base_name(path)} {reason}"
                 + ("; the next load of it fails" if gone else ": whether it is whole is not known"),
                 evidence={"reason": reason},
                 severity=Severity.FAILURE if gone else Severity.UNKNOWN,

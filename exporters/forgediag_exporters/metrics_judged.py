@@ -39,7 +39,7 @@ JUDGED_METRICS: tuple[Metric, ...] = (
     Metric(
         "forge_model_files",
         "gauge",
-        "Model files Forge lists, by what their headers say.",
+        "Model files in Forge's folders, by what their headers say.",
         ("target", "family", "format", "state"),
         "Are the files whole?",
         _model_files,

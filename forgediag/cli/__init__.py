@@ -21,6 +21,10 @@ COMMANDS: Mapping[str, str] = {
     "recommend": "The best memory settings, and why; --apply sets them in Forge.",
     "probe": "Whether Forge will load these files, and the exact error if not.",
     "profile": "Where a generation's time and memory go: recorded, by phase, as HTML.",
+    "models": "The model files in Forge's folders: what they are, and how well.",
+    "hash": "What model files are known by, and whether they are what they should be.",
+    "lock": "Write down what each model file is, for verify.",
+    "verify": "Are the model files what the lock file says? Finds silent corruption.",
     "options": "Forge's options: show, set with read-back, who changed what when, undo.",
     "assets": "Write dashboards and alerting rules.",
 }

@@ -24,9 +24,9 @@ def running_forge(config: Config) -> Known[Forge]:
         return NO_FORGE
     target = config.targets[0]
     urls = (target.url,) if target.url else DEFAULT_URLS
-    if all(map(_refuses, urls)):
+    if all(map(refuses, urls)):
         return Gap(f"nothing answers at {' or '.join(urls)}", "refused")
-    from forgediag.sources.poll import ForgePoll  # noqa: PLC0415 - see _refuses
+    from forgediag.sources.poll import ForgePoll  # noqa: PLC0415 - see refuses
 
     async def read() -> Known[Forge]:
         poll = ForgePoll(target, config.pace)
@@ -37,7 +37,7 @@ def running_forge(config: Config) -> Known[Forge]:
     return asyncio.run(read())
 
 
-def _refuses(url: str) -> bool:
+def refuses(url: str) -> bool:
     """Whether nothing listens there: found out without HTTP, which takes a tenth of a second to import."""
     parts = urlsplit(url)
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
-from forgediag.config.values import ConfigError, converted, is_list, is_mapping
+from forgediag.config.checked import checked
+from forgediag.config.values import ConfigError, converted
+from forgediag.toml import TomlError, is_list, is_mapping, loads
 
 DEFAULT_URLS = ("http://127.0.0.1:7860", "http://127.0.0.1:7861")
 """Where Forge listens by default: with the web UI, and API-only (`--nowebui`)."""
@@ -46,6 +46,14 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifying:
+    """The background verification: every file is read once in `days`, at most `rate` MB a second."""
+
+    days: float = 7.0
+    rate: float = 50.0
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryConfig:
     """How much is remembered on disk: days (0 remembers nothing) and megabytes."""
 
@@ -54,10 +62,26 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeConfig:
+    """When and where a notice goes: below so many MB of available system memory (0: never), at most every so often."""
+
+    ram_below_mb: int = 0
+    webhook: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ()
+    every: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
-    `labels` are what service discovery tells Prometheus of it. Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    `labels` are what service discovery tells Prometheus of it.
+
+    Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    =======
+    Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    `lock` is the lock file its model files are verified against.
+    >>>>>>> main
     """
 
     name: str = "forge"
@@ -72,6 +96,7 @@ class TargetConfig:
     log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    lock: str | None = None
 
     def credentials(self) -> tuple[str, str] | None:
         """User and password, the file before the value.
@@ -104,10 +129,13 @@ class Config:
     state_dir: str | None = None
     log_level: str = "info"
     hash_models: bool = True
+    verify_models: bool = True
     targets: tuple[TargetConfig, ...] = (TargetConfig(),)
     pace: Paces = Paces()
     sampling: Sampling = Sampling()
+    verification: Verifying = Verifying()
     history: HistoryConfig = HistoryConfig()
+    notice: NoticeConfig = NoticeConfig()
 
     def address(self) -> tuple[str, int]:
         """`listen` as host and port.
@@ -121,13 +149,15 @@ class Config:
         return host.strip("[]"), int(port)
 
 
-LABEL = re.compile("(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-TAKEN = ("target",)
-"""Labels that the metrics have themselves."""
-
 T = TypeVar("T")
 
-SECTIONS: Mapping[str, type] = {"pace": Paces, "sampling": Sampling, "history": HistoryConfig}
+SECTIONS: Mapping[str, type] = {
+    "pace": Paces,
+    "sampling": Sampling,
+    "verification": Verifying,
+    "history": HistoryConfig,
+    "notice": NoticeConfig,
+}
 TARGET_FLAGS = {
     "forge": "url",
     "forge_dir": "directory",
@@ -155,7 +185,7 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, str |
     config = _from_document(_read(path), path or "") if path else Config()
     config = _override(config, {name: environ.get(_variable(name)) for name in _overridable()}, _variable)
     config = _override(config, flags, lambda name: "--" + name.replace("_", "-"))
-    return _checked(config)
+    return checked(config)
 
 
 def _variable(name: str) -> str:
@@ -163,16 +193,11 @@ def _variable(name: str) -> str:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - only with a config file
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        return loads(Path(path).read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"config file {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} is not TOML: {error}") from error
 
 
@@ -227,50 +252,6 @@ def _override(config: Config, values: Mapping[str, str | None], label: Callable[
 def _with(item: T, key: str, value: str, label: str) -> T:
     annotation = next(str(entry.type) for entry in fields(cast("Any", item)) if entry.name == key)
     return cast("T", replace(cast("Any", item), **{key: converted(annotation, value, label)}))
-
-
-def _checked(config: Config) -> Config:
-    config.address()
-    names = [target.name for target in config.targets]
-    if len(set(names)) < len(names) or not all(names):
-        raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
-    for target in config.targets:
-        _check_target(target)
-    if not 1 <= config.probes_at_once <= 10_000:
-        raise ConfigError(f"probes_at_once is {config.probes_at_once}; it must lie between 1 and 10000")
-    for section in (config.pace, config.sampling):
-        for item in fields(section):
-            value = getattr(section, item.name)
-            if isinstance(value, float) and not 0.001 <= value <= 86400:
-                raise ConfigError(f"{item.name} is {value:g}; it must lie between 0.001 and 86400")
-    if config.history.days < 0 or not 1 <= config.history.megabytes <= 10_000:
-        raise ConfigError("[history] keeps 0 or more days, and between 1 and 10000 megabytes")
-    if not config.sampling.windows or not all(1 <= window <= 86400 for window in config.sampling.windows):
-        raise ConfigError(f"windows is {list(config.sampling.windows)}; each must lie between 1 and 86400 seconds")
-    if config.log_level.lower() not in {"debug", "info", "warning", "error"}:
-        raise ConfigError(f"log_level is {config.log_level!r}; known levels: debug, info, warning, error")
-    return config
-
-
-def _check_target(target: TargetConfig) -> None:
-    if target.url is not None and "@" in target.url:
-        raise ConfigError(f"the url of {target.name} has a password in it, which would show; put it into auth_file")
-    if target.url is not None:
-        try:
-            parts = urlsplit(target.url)
-            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            good = False
-        if not good:
-            raise ConfigError(f"{target.url!r} is no URL of a Forge; write it like http://127.0.0.1:7860")
-    if not 0.1 <= target.timeout <= 600:
-        raise ConfigError(f"timeout of {target.name} is {target.timeout:g}; it must lie between 0.1 and 600 seconds")
-    for label in target.labels:
-        if not LABEL.fullmatch(label) or label in TAKEN:
-            raise ConfigError(
-                f"label {label!r} of {target.name} cannot be used; write letters, digits and _, not {TAKEN}"
-            )
-    target.credentials()
 
 
 def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:

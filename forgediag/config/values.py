@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
+
+from forgediag.toml import is_list, is_mapping
 
 
 class ConfigError(Exception):
@@ -83,13 +85,3 @@ CONVERTERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "Mapping[str, str]": (_table, "a table of texts"),
 }
 """How a field's annotation is read from TOML, a variable or a flag, and what it is called when it is not that."""
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether it is a list, of anything."""
-    return isinstance(value, list)
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether it is a table, of anything."""
-    return isinstance(value, Mapping)

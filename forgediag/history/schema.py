@@ -8,7 +8,7 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE job (
         id INTEGER PRIMARY KEY, target TEXT NOT NULL, started REAL NOT NULL, ended REAL, outcome TEXT NOT NULL,
-        model TEXT, family TEXT, pixels INTEGER, document TEXT NOT NULL
+        model TEXT, family TEXT, pixels INTEGER, document BLOB NOT NULL
     );
     CREATE INDEX job_by_time ON job (target, started);
     CREATE TABLE option_change (

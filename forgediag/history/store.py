@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -53,6 +54,7 @@ class History:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.execute("PRAGMA journal_size_limit = 1048576")
+                self._connection.execute("PRAGMA cache_size = -256")  # KiB; the default keeps 2 MB in memory
                 migrate(self._connection)
         except (sqlite3.Error, OSError) as error:
             raise self._error(error) from error
@@ -92,18 +94,17 @@ class History:
 
     def jobs(self, target: str | None = None, limit: int = 100) -> list[Job]:
         """The last generations, the newest first."""
-        rows = self._read(
-            "SELECT document FROM job WHERE ?1 IS NULL OR target = ?1 ORDER BY started DESC LIMIT ?2", (target, limit)
-        )
-        return [job_from(json.loads(row[0])) for row in rows]
+        where, of = ("WHERE target = ?", (target,)) if target is not None else ("", ())
+        rows = self._read(f"SELECT document FROM job {where} ORDER BY started DESC LIMIT ?", (*of, limit))  # noqa: S608
+        return [job_from(json.loads(zlib.decompress(row[0]))) for row in rows]
 
     def option_changes(self, target: str | None = None, limit: int = 100) -> list[OptionChange]:
         """The last changes of options, the newest first."""
-        rows = self._read(
-            "SELECT at, target, key, old, new, cause, id FROM option_change WHERE ?1 IS NULL OR target = ?1"
-            " ORDER BY at DESC, id DESC LIMIT ?2",
-            (target, limit),
+        where, of = ("WHERE target = ?", (target,)) if target is not None else ("", ())
+        query = (
+            f"SELECT at, target, key, old, new, cause, id FROM option_change {where} ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
         )
+        rows = self._read(query, (*of, limit))
         return [
             OptionChange(at, name, key, _value(old), _value(new), cast("Cause", cause), number)
             for at, name, key, old, new, cause, number in rows
@@ -159,7 +160,7 @@ def _insert(
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(row.target, row.started, row.ended, row.outcome, row.model, row.family, row.pixels),
-                json.dumps(asdict(row), separators=(",", ":")),
+                zlib.compress(json.dumps(asdict(row), separators=(",", ":")).encode(), 6),
             ),
         )
     elif isinstance(row, OptionChange):

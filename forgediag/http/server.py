@@ -70,7 +70,7 @@ class Server:
         wait = self.limits.handshake_seconds if tls else None
         loop = asyncio.get_running_loop()
         try:
-            client.setblocking(False)
+            client.settimeout(0)
             await loop.connect_accepted_socket(self._connection, client, ssl=tls, ssl_handshake_timeout=wait)
         except OSError as error:
             log.debug("no connection: %s", error)
@@ -120,7 +120,7 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
         listeners: list[socket.socket] = []
         for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
             listener = opened.enter_context(socket.create_server(address[:2], family=family, backlog=BACKLOG))
-            listener.setblocking(False)
+            listener.settimeout(0)
             listeners.append(listener)
         opened.pop_all()
     return listeners

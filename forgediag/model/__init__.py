@@ -32,6 +32,7 @@ from forgediag.model.machine import (
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.probe import DeepProbe, Pass, Way
 from forgediag.model.report import (
+    NOT_VERIFIED,
     Advice,
     CheckResult,
     CurvePoint,
@@ -47,9 +48,11 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
     "MB",
+    "NOT_VERIFIED",
     "Advice",
     "Basis",
     "Cause",
@@ -113,6 +116,9 @@ __all__ = [
     "Target",
     "Tensor",
     "TorchMemory",
+    "Troubled",
+    "Verdict",
     "VerdictChange",
+    "Verification",
     "Way",
 ]

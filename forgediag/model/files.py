@@ -42,7 +42,8 @@ class Header:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Role = Literal["checkpoint", "module"]
+Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]
+"""What Forge takes a file for, by the folder it lies in; "other" in a folder Forge does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
+    `dtype` is the one most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
     """
 
     path: str
@@ -63,6 +65,8 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
+    dtype: str | None = None
+    unlisted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from forgediag.model.known import Known
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The Forge process on this machine. `visible_devices` is its CUDA_VISIBLE_DEVICES, None when unset."""
+    """The Forge process on this machine. `visible_devices` is its CUDA_VISIBLE_DEVICES, None when unset.
+
+    `folder_flags` are the start flags that name folders of models, with `_` inside and without dashes in front.
+    """
 
     pid: int
     resident: int
@@ -19,6 +22,7 @@ class Process:
     visible_devices: str | None = None
     device_flag: str | None = None
     executable: str | None = None
+    folder_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, slots=True)

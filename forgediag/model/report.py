@@ -10,14 +10,19 @@ from forgediag.model.change import OptionChange
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
-from forgediag.model.known import Known, Severity
+from forgediag.model.known import Gap, Known, Severity
 from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
+from forgediag.model.verification import Verification
+
+NOT_VERIFIED = Gap("model files are not verified in the background", "unsupported", expected=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
+    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
+    whether its files are still what they were.
     `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
     changed options, the newest last.
     """
@@ -30,6 +35,7 @@ class Target:
     files: Known[Files]
     ledger: Ledger | None = None
     jobs: tuple[Job, ...] = ()
+    verification: Known[Verification] = NOT_VERIFIED
     changes: tuple[OptionChange, ...] = ()
 
 

@@ -59,7 +59,7 @@ def finished(seen: Recording) -> Job:
         family=seen.family,
         pixels=pixels(seen.events, seen.vae_bytes),
         steps=max(steps, default=0) or None,
-        error=told.error,
+        error=None if seen.outcome == "done" else told.error,
         settings=tuple(sorted(seen.settings.items())),
         phases=tuple(
             _phase(seen, span, swapped) if source == "progress" else _told(_phase(seen, span, swapped), traffic[index])

@@ -22,6 +22,8 @@ from forgediag.model import PhaseName
 
 _VAE = "IntegratedAutoencoderKL"
 _TEXT = "TextEncoder"
+_POLLED = "ResponseValidationError"
+"""What GET /sdapi/v1/cmd-flags raises with --port (seen on Forge dfdcbab): it is asked for from outside, by no job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class _Marks:
 
     at: list[tuple[float, PhaseName]] = field(default_factory=list[tuple[float, PhaseName]])
     pending: float | None = None
-    sampled: bool = False
+    sampled: float | None = None
+    """When the last step was done, while nothing has come after it."""
 
     @property
     def current(self) -> PhaseName | None:
@@ -74,14 +77,19 @@ def timeline(events: Sequence[Seen], started: float, ended: float) -> Timeline:
     What marks them (seen on Forge dfdcbab): `Loading Model:` begins a load; before a model is placed Forge makes room
     (`[Unload]`), so its phase begins there; a UNet that is in its place, or the first progress bar, begins sampling;
     room made after the last step is for the VAE, though it may be on the card already. On a CPU the placed models have
-    no names: the one before a progress bar is the UNet.
+    no names (the one before a progress bar is the UNet), and a VAE that is in its place prints nothing: what comes
+    after the last step is its work.
     """
     marks = _Marks()
     for index, seen in enumerate(events):
         _mark(marks, seen, islice(events, index + 1, None))
+    if marks.current == "sample" and marks.sampled is not None:
+        marks.enter("vae_decode", marks.sampled)
     limits = [at for at, _ in marks.at[1:]] + [ended]
     spans = [Span(name, max(at, started), end) for (at, name), end in zip(marks.at, limits, strict=False)]
-    raised = [seen.event for seen in events if isinstance(seen.event, Raised)]
+    raised = [
+        seen.event for seen in events if isinstance(seen.event, Raised) and not seen.event.error.endswith(_POLLED)
+    ]
     return Timeline(
         spans=tuple(span for span in spans if span.end > span.start),
         steps=_steps(events),
@@ -105,7 +113,7 @@ def _mark(marks: _Marks, seen: Seen, later: Iterable[Seen]) -> None:
         _place(marks, seen, event, later)
     elif isinstance(event, Moved) and marks.current == "unet_load":
         marks.enter("sample", seen.at)
-        marks.sampled = False
+        marks.sampled = None
     elif isinstance(event, BarMoved):
         _step(marks, event, seen.at)
 
@@ -114,12 +122,12 @@ def _make_room(marks: _Marks, seen: Seen, later: Iterable[Seen]) -> None:
     following = next((item.event for item in later if isinstance(item.event, Loaded | Unloaded | BarMoved)), None)
     if isinstance(following, Loaded):
         marks.pending = seen.began
-    elif marks.current == "sample" and marks.sampled:
+    elif marks.current == "sample" and marks.sampled is not None:
         marks.enter("vae_decode", seen.began)
-        marks.sampled = False
+        marks.sampled = None
     elif isinstance(following, BarMoved) and following.step < following.steps:
         marks.enter("sample", seen.began)
-        marks.sampled = False
+        marks.sampled = None
 
 
 def _place(marks: _Marks, seen: Seen, event: Loaded, later: Iterable[Seen]) -> None:
@@ -127,7 +135,7 @@ def _place(marks: _Marks, seen: Seen, event: Loaded, later: Iterable[Seen]) -> N
     if event.target is None:
         name = _nameless(marks, later)
     elif event.target == _VAE:
-        name = "vae_decode" if marks.sampled or marks.current == "vae_decode" else "vae_encode"
+        name = "vae_decode" if marks.sampled is not None or marks.current == "vae_decode" else "vae_encode"
     else:
         name = "text_encode" if _TEXT in event.target else "unet_load"
     if not (name == "unet_load" and marks.current == "sample"):
@@ -136,7 +144,7 @@ def _place(marks: _Marks, seen: Seen, event: Loaded, later: Iterable[Seen]) -> N
 
 
 def _nameless(marks: _Marks, later: Iterable[Seen]) -> PhaseName:
-    if marks.sampled:
+    if marks.sampled is not None:
         return "vae_decode"
     following = next((item.event for item in later if isinstance(item.event, Loaded | BarMoved)), None)
     return "unet_load" if isinstance(following, BarMoved) else "text_encode"
@@ -146,7 +154,7 @@ def _step(marks: _Marks, event: BarMoved, at: float) -> None:
     if event.step < event.steps and marks.current != "sample":
         marks.enter("sample", at)
     if marks.current == "sample":
-        marks.sampled = event.step >= event.steps
+        marks.sampled = at if event.step >= event.steps else None
 
 
 def _steps(events: Sequence[Seen]) -> tuple[float, ...]:

@@ -16,8 +16,8 @@ from forgediag.profile.progress import Ended
 KEPT = 10_000
 """Console events and progress answers kept of one job; a long one of 150 steps has some 400 of each."""
 
-EARLY = 10.0
-"""Seconds of console before a job was noticed that can still be its own: progress is asked every 2 s at idle."""
+EARLY = 2.0
+"""Seconds of console before an answer that said idle which are kept: that answer may have been a little old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,27 @@ class Recorder:
         self._placed: Mapping[str, int] = {}
         self.context = Context()
 
-    def console(self, events: Iterable[Seen], *, running: bool) -> bool:
-        """Take what the console told; whether it shows work that progress has not shown yet."""
+    def console(self, events: Iterable[Seen]) -> bool:
+        """Take what the console told; whether it shows work."""
         working = False
         for seen in events:
             self.weights.feed(seen.event)
             self._events.append(seen)
             working = working or isinstance(seen.event, LoadBegan | Loaded | Unloaded | BarMoved)
-        while not running and len(self._events) > 1 and self._events[0].at < self._events[-1].at - EARLY:
-            self._events.popleft()
-        return working and not running
+        return working
 
     def progress(self, progress: Known[Progress], at: float) -> None:
-        """Take a progress answer."""
-        if not isinstance(progress, Gap) and progress.running:
+        """Take a progress answer. One that says idle lets go of what the console told before it.
+
+        A Forge that is starved may not answer for many seconds of a job; all it printed meanwhile is kept.
+        """
+        if isinstance(progress, Gap):
+            return
+        if progress.running:
             self._progress.append((at, progress))
+            return
+        while self._events and self._events[0].at < at - EARLY:
+            self._events.popleft()
 
     def end(self, ended: Ended, at: float, device: Curve, facts: Facts) -> Job:
         """The job that ended.

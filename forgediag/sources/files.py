@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import families, selection
+from forgediag.forge.folders import model_name
 from forgediag.formats import model_file
 from forgediag.formats.impostor import SNIFF
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
 from forgediag.sources.forecast import Forecast
+from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
+from forgediag.sources.stamp import reason
 
 HEADER_LIMIT = 4 * 1024 * 1024
 """The longest header read here, in bytes; those of published models are under 1 MB.
@@ -64,13 +67,16 @@ class FileReader:
         self._seen: dict[str, tuple[Version, ModelFile]] = {}
         self._forecast = Forecast()
 
-    def read(self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool) -> Known[Files]:
+    def read(
+        self, listing: Known[Listing], options: Known[Options], *, elsewhere: bool, others: Sequence[Entry] = ()
+    ) -> Known[Files]:
         """The files as they are now; a gap where the listing is one, or none of its folders is on this machine.
 
         Args:
             listing: the files Forge lists.
             options: tells which of them are selected; a gap selects none.
             elsewhere: whether Forge runs on another machine or in a container, where missing folders are expected.
+            others: files of its folders, read after those it lists.
         """
         if isinstance(listing, Gap):
             return listing
@@ -78,13 +84,12 @@ class FileReader:
         unreadable: dict[str, str] = {}
         pending = 0
         deadline = self._clock() + self._budget
-        for path, role, selected in _wanted(listing, options):
-            local = local_path(path, self._prefixes)
-            known = self._known(local, unreadable, path)
-            if known is not None and (known[1] is not None or selected or self._clock() < deadline):
-                file = self._file(path, local, role, known, unreadable)
+        for want in _wanted(listing, options, others, self._prefixes):
+            known = self._known(want.local, unreadable, want.path)
+            if known is not None and (known[1] is not None or want.selected or self._clock() < deadline):
+                file = self._file(want, known, unreadable)
                 if file is not None:
-                    files[path] = self._current(file, known[0], selected)
+                    files[want.path] = self._current(file, known[0], want.selected)
             elif known is not None:
                 pending += 1
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
@@ -107,7 +112,7 @@ class FileReader:
         try:
             found = os.stat(local)  # noqa: PTH116 - 2000 of them a minute
         except (OSError, ValueError) as error:
-            unreadable[path] = _reason(error)
+            unreadable[path] = reason(error)
             return None
         if not stat.S_ISREG(found.st_mode):
             unreadable[path] = "is not a regular file"
@@ -117,21 +122,16 @@ class FileReader:
         return version, seen[1] if seen is not None and seen[0] == version else None
 
     def _file(
-        self,
-        path: str,
-        local: str,
-        role: Role,
-        known: tuple[Version, ModelFile | None],
-        unreadable: dict[str, str],
+        self, want: _Wanted, known: tuple[Version, ModelFile | None], unreadable: dict[str, str]
     ) -> ModelFile | None:
         version, file = known
         if file is None:
             try:
-                file = _examine(path, local, role)
+                file = replace(examine(want.name, want.local, want.role), path=want.path, unlisted=want.unlisted)
             except OSError as error:
-                unreadable[path] = _reason(error)
+                unreadable[want.path] = reason(error)
                 return None
-            self._seen[path] = version, file
+            self._seen[want.path] = version, file
         return file
 
     def _current(self, file: ModelFile, version: Version, selected: bool) -> ModelFile:  # noqa: FBT001
@@ -149,18 +149,40 @@ class _TooLong(OSError):  # noqa: N818 - a reason on its way to `unreadable`
     pass
 
 
-def _wanted(listing: Listing, options: Known[Options]) -> Iterator[tuple[str, Role, bool]]:
-    """Every listed path with its role, the selected ones first."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file to look at: its path as Forge knows it and here, and the name it is judged by."""
+
+    path: str
+    local: str
+    role: Role
+    name: str
+    selected: bool = False
+    unlisted: str | None = None
+
+
+def _wanted(
+    listing: Listing, options: Known[Options], others: Sequence[Entry], prefixes: Mapping[str, str]
+) -> Iterator[_Wanted]:
+    """Every listed path with its role, the selected ones first; then what else there is."""
     chosen: set[str] = set()
     if not isinstance(options, Gap):
         chosen = set(selection.selected_paths(listing, options))
-    for first in (True, False):
-        for checkpoint in listing.checkpoints:
-            if (checkpoint.path in chosen) is first:
-                yield checkpoint.path, "checkpoint", first
-        for module in listing.modules:
-            if (module.path in chosen) is first:
-                yield module.path, "module", first
+    rows: list[tuple[str, Role]] = []
+    for checkpoint in listing.checkpoints:
+        rows.append((checkpoint.path, "checkpoint"))
+    for module in listing.modules:
+        rows.append((module.path, "module"))
+    listed: set[str] = set()
+    for path, role in sorted(rows, key=lambda row: row[0] not in chosen):
+        local = local_path(path, prefixes)
+        listed.add(local)
+        yield _Wanted(path, local, role, local, selected=path in chosen)
+    for entry in others:
+        if entry.path not in listed:
+            folder, name = os.path.split(entry.path)
+            judged = os.path.join(folder, model_name(name) or name)  # noqa: PTH118
+            yield _Wanted(entry.path, entry.path, entry.role, judged, unlisted=entry.unlisted)
 
 
 def read_header(local: str) -> Header | Fault:
@@ -169,34 +191,48 @@ def read_header(local: str) -> Header | Fault:
     Raises:
         OSError: the file cannot be read.
     """
-    return model_file.examine(local, *_head(local))
+    return model_file.examine(local, *_head(local, local))
 
 
-def _examine(path: str, local: str, role: Role) -> ModelFile:
-    head, size = _head(local)
-    found = model_file.examine(local, head, size)
+def examine(path: str, local: str, role: Role) -> ModelFile:
+    """What a file's header says of it. `path` is the name it is judged by, `local` where it is read.
+
+    Raises:
+        OSError: the file cannot be read, or is no regular file.
+    """
+    head, size = _head(local, path)
+    found = model_file.examine(path, head, size)
     if isinstance(found, Fault):
-        family, channels, fault = "unknown", None, found
+        family, channels, fault, dtype = "unknown", None, found, None
         parts: Mapping[str, int] = {}
     else:
         family, channels, parts = families.describe(found)
-        fault = None
+        fault, dtype = None, _main_dtype(found)
     return ModelFile(
         path=path,
         local=local,
         role=role,
         selected=False,
         size=size,
-        format=model_file.format_of(local),
+        format=model_file.format_of(path),
         family=family,
         fault=fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
+        dtype=dtype,
     )
 
 
-def _head(local: str) -> tuple[bytes, int]:
+def _main_dtype(header: Header) -> str | None:
+    """The type most of the bytes have."""
+    sizes: dict[str, int] = {}
+    for tensor in header.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
+    return max(sizes, key=lambda dtype: sizes[dtype], default=None)
+
+
+def _head(local: str, name: str) -> tuple[bytes, int]:
     """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
     handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
@@ -204,18 +240,10 @@ def _head(local: str) -> tuple[bytes, int]:
         if not stat.S_ISREG(found.st_mode):
             raise OSError("is not a regular file")
         first = file.read(SNIFF)
-        need = model_file.needed(local, first, found.st_size)
+        need = model_file.needed(name, first, found.st_size)
         if need > HEADER_LIMIT:
             raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
         return first + file.read(max(0, need - len(first))), found.st_size
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, PermissionError):
-        return "may not be read by the user forgediag runs as"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:

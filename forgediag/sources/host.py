@@ -5,12 +5,14 @@ from __future__ import annotations
 import ntpath
 import os
 import posixpath
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psutil
 
+from forgediag.forge.folders import arguments as folder_flags
 from forgediag.model import Gap, Host, Known, Own, Process
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -146,6 +148,7 @@ def _facts(process: psutil.Process) -> Known[Process]:
             visible_devices=_visible_devices(process),
             device_flag=_flag(arguments, "--gpu-device-id"),
             executable=arguments[0] if arguments else None,
+            folder_flags=folder_flags([*arguments, *_more_arguments(process)]),
         )
     except psutil.Error as error:
         return _refused(error)
@@ -162,10 +165,22 @@ def _directory(process: psutil.Process, arguments: Sequence[str]) -> str:
 
 
 def _visible_devices(process: psutil.Process) -> str | None:
+    return _environment(process).get("CUDA_VISIBLE_DEVICES")
+
+
+def _more_arguments(process: psutil.Process) -> list[str]:
+    """What Forge adds to its arguments from COMMANDLINE_ARGS (Forge dfdcbab, modules/paths_internal.py)."""
     try:
-        return process.environ().get("CUDA_VISIBLE_DEVICES")
+        return shlex.split(_environment(process).get("COMMANDLINE_ARGS", ""))
+    except ValueError:
+        return []
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
     except (psutil.Error, OSError):
-        return None
+        return {}
 
 
 def _flag(arguments: Sequence[str], name: str) -> str | None:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 
 from forgediag.config import TargetConfig
-from forgediag.model import Files, Forge, Gap, Install, Known, Process
+from forgediag.model import NOT_VERIFIED, Files, Forge, Gap, Install, Known, Process, Verification
 from forgediag.sources.files import FileReader, Hashes
 from forgediag.sources.host import ProcessFinder, is_local
 from forgediag.sources.install import read_install
+from forgediag.sources.inventory import Inventory, walk
 from forgediag.sources.meter import Meter
+from forgediag.sources.shelves import forge_folders
+from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 
 NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
@@ -23,6 +26,7 @@ class LocalFacts:
         self,
         target: TargetConfig,
         hashes: Hashes | None,
+        sweep: Sweep | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -32,6 +36,7 @@ class LocalFacts:
         Args:
             target: which Forge.
             hashes: where SHA-256s come from; None when they are not wanted.
+            sweep: verifies its files in the background; None when that is not wanted.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
@@ -44,6 +49,8 @@ class LocalFacts:
         self.meter = Meter(f"files:{target.name}")
         self.files: Known[Files] = NOT_READ
         self.install: Known[Install] = NOT_READ
+        self.verification: Known[Verification] = NOT_VERIFIED
+        self._sweep = sweep
         self._url = ""
 
     def process(self) -> Known[Process]:
@@ -64,8 +71,21 @@ class LocalFacts:
         self.install = self._read_install(process)
         if isinstance(forge, Forge):
             elsewhere = not is_local(self._url) or isinstance(process, Gap)
-            self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere)
+            inventory = self._inventory(forge, process)
+            self.files = self._reader.read(forge.listing, forge.options, elsewhere=elsewhere, others=inventory.entries)
+            self._verify(inventory)
             self.meter.record(self.files, self._clock() - started, self._wall())
+
+    def _inventory(self, forge: Known[Forge], process: Known[Process]) -> Inventory:
+        """Everything in Forge's folders; nothing where its directory is not known."""
+        if isinstance(self.install, Gap):
+            return Inventory(())
+        return walk(forge_folders(self.install.directory, forge, process, self._target.paths))
+
+    def _verify(self, inventory: Inventory) -> None:
+        if self._sweep is not None and not isinstance(self.install, Gap):
+            self._sweep.see([entry for entry in inventory.entries if entry.whole])
+            self.verification = self._sweep.verification()
 
     def _read_install(self, process: Known[Process]) -> Known[Install]:
         """Once for each start of Forge: an update needs a restart to take effect."""

@@ -29,6 +29,7 @@ from forgediag.model import (
     Snapshot,
     Target,
     TorchMemory,
+    Verification,
 )
 
 GIB = 1024 * MB
@@ -101,7 +102,8 @@ FORGE = Forge(
     flags=FLAGS,
     samplers=("Euler",),
 )
-TARGET = Target("forge", FORGE, PROCESS, INSTALL, GPU, FILES)
+VERIFICATION = Verification("lock", {"ok": 2}, 7_272_719_498, 7_272_719_498, 604_800.0, 0.0)
+TARGET = Target("forge", FORGE, PROCESS, INSTALL, GPU, FILES, verification=VERIFICATION)
 SNAPSHOT = Snapshot(0.0, (TARGET,), NVML, HOST)
 
 
@@ -112,6 +114,7 @@ def options(**values: object) -> Options:
 
 def problems(item: Check, *facts: object) -> list[Problem]:
     """What a check finds in these facts, handed over by type; the healthy ones stand in for those not given."""
-    healthy = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST, FORGE.progress, FORGE.memory)
+    healthy: tuple[object, ...] = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST)
+    healthy += (FORGE.progress, FORGE.memory, VERIFICATION)
     known: dict[type, object] = {type(fact): fact for fact in (*healthy, *facts)}
     return list(item.judge(*(known[need] for need in item.needs)))

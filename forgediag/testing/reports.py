@@ -31,6 +31,7 @@ from forgediag.model import (
     SourceHealth,
     Tally,
     TorchMemory,
+    Verification,
 )
 from forgediag.testing.facts import BASE_SHA256, FORGE, GIB, HOST, LISTING, PROCESS, TARGET, options
 from forgediag.testing.jobs import PHASES, STEPS, job, shared_out
@@ -76,6 +77,7 @@ def report(gpus: int = 1, *, seconds: float = 0.0, start: float = 1_700_000_000.
         ),
         ledger=shared_out(start + seconds, memory(0, seconds)),
         jobs=(job(start - 20.0), job(start - 10.0)),
+        verification=Verification("lock", {"ok": 9, "pending": 1}, 60_000_000_000, 54_000_000_000, 604_800.0, start),
     )
     snapshot = Snapshot(
         at=start + seconds,

@@ -129,19 +129,19 @@ def test_the_file_stays_within_its_size_and_keeps_the_newest(tmp_path: Path) -> 
     history = opened(tmp_path)
     for start in range(0, 3000, 100):
         history.write([job(float(start + number)) for number in range(100)])
-    assert history.size() > 2_000_000
+    assert history.size() > 1_000_000
 
-    history.trim(0.0, 1_000_000)
+    history.trim(0.0, 500_000)
 
-    assert history.size() <= 1_000_000
+    assert history.size() <= 500_000
     assert history.jobs(limit=1)[0].started == 2999.0
 
 
-def test_ten_thousand_jobs_fit_into_20_megabytes(tmp_path: Path) -> None:
+def test_ten_thousand_jobs_fit_into_8_megabytes(tmp_path: Path) -> None:
     history = opened(tmp_path)
     history.write([job(float(number)) for number in range(10_000)])
 
-    assert history.size() < 20 * 1024 * 1024
+    assert history.size() < 8 * 1024 * 1024
 
 
 def test_a_second_writer_waits_its_turn(tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def test_a_recorder_gives_a_job_with_what_the_console_told_before_it_was_noticed
     recorder = Recorder("forge", 1000.0)
     recorder.progress(Gap("down"), 4.0)
     recorder.progress(answer(0, job="", count=0), 4.5)
-    assert recorder.console(seen((5.0, LoadBegan("/m/a.safetensors", ()))), running=False)
+    assert recorder.console(seen((5.0, LoadBegan("/m/a.safetensors", ()))))
     recorder.progress(answer(0, count=-1), 6.0)
     recorder.resident.add(6.0, 5)
-    assert not recorder.console(seen((7.0, BarMoved(0, 2, 0, None, total=False))), running=True)
+    assert recorder.console(seen((7.0, BarMoved(0, 2, 0, None, total=False))))
 
     job = recorder.end(Ended("done", 3.0), 9.0, Curve(), Facts("a", "sdxl", {"forge_inference_memory": 1024.0}))
 
@@ -131,7 +131,7 @@ def test_a_recorder_gives_a_job_with_what_the_console_told_before_it_was_noticed
 
 def test_a_second_job_has_nothing_of_the_first() -> None:
     recorder = Recorder("forge", 0.0)
-    recorder.console(seen((1.0, LoadBegan("/m/a.safetensors", ()))), running=False)
+    recorder.console(seen((1.0, LoadBegan("/m/a.safetensors", ()))))
     recorder.end(Ended("done", 1.0), 2.0, Curve(), Facts())
 
     job = recorder.end(Ended("done", None), 3.0, Curve(), Facts())
@@ -139,11 +139,27 @@ def test_a_second_job_has_nothing_of_the_first() -> None:
     assert (job.started, job.phases, job.model) == (3.0, (), None)
 
 
-def test_an_idle_console_is_forgotten_after_a_while() -> None:
+def test_an_idle_answer_forgets_what_was_printed_before_it() -> None:
     recorder = Recorder("forge", 0.0)
-    recorder.console(seen((1.0, LoadBegan("/m/a.safetensors", ()))), running=False)
-    recorder.console(seen((100.0, OutOfMemory("CUDA out of memory"))), running=False)
+    recorder.console(seen((1.0, LoadBegan("/m/a.safetensors", ()))))
+    recorder.progress(answer(0, job="", count=0), 50.0)
+    recorder.console(seen((100.0, OutOfMemory("CUDA out of memory"))))
 
     job = recorder.end(Ended("failed", 1.0), 101.0, Curve(), Facts())
 
     assert (job.model, job.outcome) == (None, "oom")
+
+
+def test_a_forge_that_does_not_answer_for_long_loses_nothing_it_printed() -> None:
+    recorder = Recorder("forge", 0.0)
+    recorder.console(seen((1.0, LoadBegan("/m/a.safetensors", ()))))
+    recorder.progress(Gap("slow", "timeout"), 30.0)
+    recorder.console(seen((60.0, BarMoved(0, 2, 0, None, total=False))))
+
+    job = recorder.end(Ended("done", 2.0), 61.0, Curve(), Facts())
+
+    assert (job.started, job.model) == (1.0, "/m/a.safetensors")
+
+
+def test_an_error_of_somebody_elses_request_is_not_a_done_jobs() -> None:
+    assert recorded("done", events=seen((11, Raised("ValueError", "x")))).error is None

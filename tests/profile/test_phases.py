@@ -86,9 +86,9 @@ def test_a_vae_that_is_loaded_twice_is_one_phase() -> None:
 
 
 def test_a_controlnet_placed_while_sampling_is_part_of_it() -> None:
-    made = told((1, bar(0)), (2, bar(1)), (2.5, Loaded("ControlNet")), (3, bar(2)), end=4.0)
+    made = told((1, bar(0)), (2, bar(1)), (2.5, Loaded("ControlNet")), (3, bar(2)), end=3.0)
 
-    assert names(made) == [("sample", 1, 4)]
+    assert names(made) == [("sample", 1, 3)]
 
 
 def test_on_a_cpu_the_order_tells_the_models_apart() -> None:
@@ -119,6 +119,16 @@ def test_sampling_that_begins_again_at_once_is_one_phase() -> None:
     made = told((1, UNET), (2, Moved(1)), (2, ROOM), (2.1, bar(0)), (3, bar(1)), end=4.0)
 
     assert names(made) == [("unet_load", 1, 2), ("sample", 2, 4)]
+
+
+def test_what_comes_after_the_last_step_is_the_vaes_work() -> None:
+    made = told((1, bar(0)), (2, bar(2)), end=3.0)
+
+    assert names(made) == [("sample", 1, 2), ("vae_decode", 2, 3)]
+
+
+def test_an_error_that_polling_provokes_is_no_jobs() -> None:
+    assert told((1, Raised("fastapi.exceptions.ResponseValidationError", "1 validation errors:"))).error is None
 
 
 def test_steps_are_the_times_between_a_bars_prints() -> None:

@@ -45,9 +45,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     real = source._head
 
-    def head(local: str) -> tuple[bytes, int]:
+    def head(local: str, name: str) -> tuple[bytes, int]:
         names.append(Path(local).name)
-        return real(local)
+        return real(local, name)
 
     monkeypatch.setattr(source, "_head", head)
     return names
@@ -161,10 +161,10 @@ def test_a_file_that_becomes_a_pipe_before_it_is_opened_does_not_block(
     path = write_safetensors(tmp_path / "a.safetensors", vae_shapes())
     real = source._head
 
-    def swap(local: str) -> tuple[bytes, int]:
+    def swap(local: str, name: str) -> tuple[bytes, int]:
         path.unlink()
         os.mkfifo(path)
-        return real(local)
+        return real(local, name)
 
     monkeypatch.setattr(source, "_head", swap)
     assert list(read(FileReader({}, None), listing(path)).unreadable.values()) == ["is not a regular file"]
@@ -180,7 +180,7 @@ def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
 def test_a_file_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_safetensors(tmp_path / "a.safetensors", vae_shapes())
 
-    def refuse(local: str) -> tuple[bytes, int]:
+    def refuse(local: str, name: str) -> tuple[bytes, int]:
         raise PermissionError(13, "Permission denied", local)
 
     monkeypatch.setattr(source, "_head", refuse)

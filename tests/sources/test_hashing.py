@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from forgediag.model import Gap, Known
-from forgediag.sources import hashing
+from forgediag.sources import thread
 from forgediag.sources.files import Version
-from forgediag.sources.hashing import BLOCK, Hasher
+from forgediag.sources.hashing import Hasher
+from forgediag.sources.reading import BLOCK
 
-DATA = b"forge" * 500_000
+DATA = b"forge" * 1_000_000
 
 
 def version_of(path: Path) -> Version:
@@ -54,7 +55,7 @@ def make() -> Iterator[Make]:
     made: list[Hasher] = []
 
     def build(cache: Path | None = None, **settings: object) -> Hasher:
-        made.append(Hasher(cache, **settings))  # type: ignore[arg-type]  # settings as given by the test
+        made.append(Hasher(cache, **{"settle": 0.0, **settings}))  # type: ignore[arg-type]  # settings as given by the test
         return made[-1]
 
     yield build
@@ -104,6 +105,33 @@ def test_a_file_that_cannot_be_read_is_a_gap(make: Make, tmp_path: Path) -> None
     result = settled(make(), tmp_path / "gone.safetensors", Version(1, 2, 3))
     assert isinstance(result, Gap)
     assert "gone.safetensors cannot be hashed" in result.reason
+
+
+def test_a_file_that_could_not_be_hashed_is_tried_again_after_a_while(make: Make, tmp_path: Path) -> None:
+    hasher, path, version = make(retry=0.2), tmp_path / "late.safetensors", Version(len(DATA), 1, 1)
+    first = settled(hasher, path, version)
+    assert isinstance(first, Gap)
+    path.write_bytes(DATA)
+    deadline = time.monotonic() + 10
+    while (again := hasher.sha256(str(path), version)) == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert again == Gap("late.safetensors changed while it was hashed")
+
+
+def test_a_file_written_a_moment_ago_is_left_alone_until_its_time_can_be_trusted(make: Make, model: Path) -> None:
+    hasher = make(settle=0.5)
+    age = time.time() - model.stat().st_mtime
+    started = time.monotonic()
+    assert settled(hasher, model) == hashlib.sha256(DATA).hexdigest()
+    assert time.monotonic() - started >= 0.45 - age
+
+
+def test_a_file_with_a_time_in_the_future_is_not_waited_for(
+    make: Make, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: model.stat().st_mtime - 86_400)
+    assert settled(make(settle=3600.0), model) == hashlib.sha256(DATA).hexdigest()
 
 
 def test_hashing_stands_still_while_a_job_runs(make: Make, model: Path) -> None:
@@ -204,5 +232,5 @@ def test_a_system_that_refuses_a_lower_priority_is_no_obstacle(
     def refuse(*_: int) -> None:
         raise PermissionError(1, "no")
 
-    monkeypatch.setattr(hashing.os, "setpriority", refuse)
+    monkeypatch.setattr(thread.os, "setpriority", refuse)
     assert settled(make(), model) == hashlib.sha256(DATA).hexdigest()

@@ -1,0 +1,209 @@
+"""NaN, Inf, zeros and numbers too large for fp16 in a file's tensors, at memory speed (needs numpy)."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forgediag.formats.window import Window
+from forgediag.model import Fault, Header
+from forgediag.model.identity import Content, Numbers
+from forgediag.sources.digests import pieces
+from forgediag.sources.files import read_header
+from forgediag.sources.reading import Changed, Reading
+from forgediag.sources.zeros import Zeros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A floating-point format as integers: the magnitudes of finite numbers are ordered as their bits are.
+
+    `first` is the smallest bit pattern (without sign) that is not finite, `infinity` that of Inf (0: has none).
+    """
+
+    size: int
+    first: int
+    infinity: int
+    mantissa: int
+    bias: int
+
+    @property
+    def mask(self) -> int:
+        """Every bit but the sign."""
+        return (1 << (8 * self.size - 1)) - 1
+
+    def value(self, bits: int) -> float:
+        """The number a magnitude's bits stand for."""
+        exponent, fraction = bits >> self.mantissa, bits & ((1 << self.mantissa) - 1)
+        if not exponent:
+            return float(fraction) * 2.0 ** (1 - self.bias - self.mantissa)
+        if self.size == 8:
+            return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
+        return float((1 << self.mantissa) + fraction) * 2.0 ** (exponent - self.bias - self.mantissa)
+
+
+LAYOUTS = {
+    "F64": Layout(8, 0x7FF0000000000000, 0x7FF0000000000000, 52, 1023),
+    "F32": Layout(4, 0x7F800000, 0x7F800000, 23, 127),
+    "F16": Layout(2, 0x7C00, 0x7C00, 10, 15),
+    "BF16": Layout(2, 0x7F80, 0x7F80, 7, 127),
+    "F8_E5M2": Layout(1, 0x7C, 0x7C, 2, 15),
+    "F8_E4M3": Layout(1, 0x7F, 0, 3, 7),  # torch's e4m3fn: no Inf, one NaN
+}
+"""The floating-point dtypes of safetensors 0.4.2, by name."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One tensor's place and what was seen of it."""
+
+    name: str
+    dtype: str
+    layout: Layout
+    begin: int
+    end: int
+    elements: int = 0
+    nan: int = 0
+    infinite: int = 0
+    largest: int = 0
+    cut: bytes = b""
+
+    def numbers(self) -> Numbers:
+        largest = self.layout.value(self.largest)
+        return Numbers(self.name, self.dtype, self.elements, self.nan, self.infinite, largest)
+
+    def look(self, data: memoryview) -> None:
+        """Elements of it, whole ones."""
+        unsigned: NDArray[np.unsignedinteger] = np.frombuffer(data, f"<u{self.layout.size}")
+        self.elements += len(unsigned)
+        mask = self.layout.mask
+        # As signed integers negative numbers are below all positive ones, as unsigned above: two maxima see both.
+        positive = int(np.frombuffer(data, f"<i{self.layout.size}").max())
+        negative = int(unsigned.max())
+        found = max(positive, negative & mask if negative > mask else 0)
+        if found >= self.layout.first:
+            found = self._count(unsigned)
+        self.largest = max(self.largest, found)
+
+    def _count(self, unsigned: NDArray[np.unsignedinteger]) -> int:
+        """Count what is not finite; the largest finite magnitude."""
+        magnitude = unsigned & unsigned.dtype.type(self.layout.mask)
+        wrong = magnitude >= self.layout.first
+        infinite = int(np.count_nonzero(magnitude == self.layout.infinity)) if self.layout.infinity else 0
+        self.nan += int(np.count_nonzero(wrong)) - infinite
+        self.infinite += infinite
+        return int(magnitude.max(where=~wrong, initial=0))
+
+
+@dataclass(slots=True)
+class Scan:
+    """Looks at a file's numbers slice by slice."""
+
+    tensors: Sequence[_Seen]
+    unexamined: Counter[str]
+    zeros: Zeros = field(default_factory=Zeros)
+    weight: float = 0.12
+    _ends: list[int] = field(init=False)
+    _at: int = -1
+
+    def __post_init__(self) -> None:
+        self._ends = [tensor.end for tensor in self.tensors]
+
+    @classmethod
+    def of(cls, path: str, file: Window) -> Scan:
+        """A scan for a file that is about to be read.
+
+        Only safetensors files say where their numbers are; of any other only zero blocks are found.
+
+        Raises:
+            OSError: the header cannot be read.
+        """
+        header = read_header(path)
+        if isinstance(header, Fault) or header.format != "safetensors":
+            return cls((), Counter())
+        begin = 8 + int.from_bytes(file.read(0, 8), "little")
+        return cls(tuple(_floats(header, begin)), Counter(_others(header)))
+
+    def update(self, data: memoryview, offset: int) -> None:
+        """The next slice; after a gap the elements cut by its edges are left out."""
+        self.zeros.update(data, offset)
+        end = offset + len(data)
+        for number in range(bisect_right(self._ends, offset), len(self.tensors)):
+            tensor = self.tensors[number]
+            if tensor.begin >= end:
+                break
+            self._part(tensor, data, offset)
+        self._at = end
+
+    def _part(self, tensor: _Seen, data: memoryview, offset: int) -> None:
+        size = tensor.layout.size
+        begin, end = max(tensor.begin, offset), min(tensor.end, offset + len(data))
+        skip = -(begin - tensor.begin) % size
+        if skip and offset == self._at and len(tensor.cut) + skip == size:
+            tensor.look(memoryview(tensor.cut + bytes(data[begin - offset : begin - offset + skip])))
+        begin += skip
+        whole = (end - begin) // size * size
+        if whole > 0:
+            tensor.look(data[begin - offset : begin - offset + whole])
+        tensor.cut = bytes(data[begin + whole - offset : end - offset]) if whole >= 0 else b""
+
+    def result(self, *, whole: bool = True) -> Content:
+        """What was seen."""
+        return Content(
+            examined=sum(tensor.elements > 0 for tensor in self.tensors),
+            odd=tuple(_odd(self.tensors)),
+            unexamined=dict(self.unexamined),
+            zero_bytes=self.zeros.total,
+            zero_run=self.zeros.longest,
+            whole=whole,
+        )
+
+
+def sample(path: str, *, uncached: bool = True) -> Content:
+    """A look at 64 pieces of 64 KiB spread over a file, whatever its size: milliseconds.
+
+    It finds damage of a contiguous share z of the file with probability min(1, 64 z).
+
+    Raises:
+        OSError: the file cannot be read, or changed meanwhile.
+    """
+    with Reading(path, uncached=uncached, samples=True) as reading:
+        scan = Scan.of(path, reading)
+        for offset, length in pieces(reading.size):
+            piece = reading.read(offset, length)
+            if len(piece) < length:
+                raise Changed("it was cut while it was read")
+            scan.update(memoryview(piece), offset)
+        reading.check()
+        return scan.result(whole=False)
+
+
+def _odd(tensors: Sequence[_Seen]) -> Iterator[Numbers]:
+    for tensor in tensors:
+        if not tensor.elements:
+            continue
+        numbers = tensor.numbers()
+        all_seen = tensor.elements * tensor.layout.size == tensor.end - tensor.begin
+        if numbers.nan or numbers.infinite or numbers.overflows or (numbers.zero and all_seen):
+            yield numbers
+
+
+def _floats(header: Header, begin: int) -> Iterator[_Seen]:
+    for name, tensor in header.tensors.items():
+        layout = LAYOUTS.get(tensor.dtype)
+        if layout is not None and tensor.nbytes:
+            yield _Seen(name, tensor.dtype, layout, begin, begin + tensor.nbytes)
+        begin += tensor.nbytes
+
+
+def _others(header: Header) -> Iterator[str]:
+    return (tensor.dtype for tensor in header.tensors.values() if tensor.dtype not in LAYOUTS)
