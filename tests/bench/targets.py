@@ -82,9 +82,10 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 60.0
     host = "127.0.0.1" if "local" in sys.argv else ELSEWHERE
-    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
-        [sys.executable, __file__, "serve", str(count)], stdout=subprocess.PIPE, text=True
-    ) as forges:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen([sys.executable, __file__, "serve", str(count)], stdout=subprocess.PIPE, text=True) as forges,
+    ):
         assert forges.stdout is not None
         ports = json.loads(forges.stdout.readline())
         tables = [f'[[forge]]\nname = "forge{i}"\nurl = "http://{host}:{port}"\n' for i, port in enumerate(ports)]
