@@ -38,6 +38,9 @@ from forgediag.watch import GpuSource, Watch
 ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
 
+FIRST_POLL = 2.0
+"""Seconds in which every target's first poll is waited for: one that hangs must not keep the others' facts back."""
+
 log = logging.getLogger(__name__)
 
 
@@ -87,6 +90,7 @@ class Daemon:
         self._own: Own | None = None
         self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
         self._report: Report | None = None
+        self._started = clock()
         self._was_stuck = False
 
     def _watch(self, index: int) -> Watch:
@@ -259,16 +263,17 @@ class Daemon:
         return own + [meter for watch in self._watches for meter in (watch.poll.meter, watch.local.meter)]
 
     def report(self) -> Report | None:
-        """The newest report; None before the first poll is done.
+        """The newest report; None before the first poll is done, or has taken too long to wait for.
 
         A driver call that has begun to hang is noticed here at once, not at the next tick.
         """
         if (self._gpus.stuck is not None) != self._was_stuck:
             self.tick()
         report = self._report
-        if report is None or any(_starting(target.forge) for target in report.snapshot.targets):
+        if report is None:
             return None
-        return report
+        patient = self._clock() - self._started < FIRST_POLL
+        return None if patient and any(_starting(target.forge) for target in report.snapshot.targets) else report
 
 
 def _starting(fact: object) -> bool:
