@@ -14,6 +14,9 @@ from forgediag.http.crowd import Crowd
 from forgediag.http.head import refusal, whole_request
 from forgediag.http.message import SAFE, Handler, Limits, Request, Response
 
+LINGER = 1.0
+"""Seconds for which what a refused client goes on sending is dropped."""
+
 log = logging.getLogger(__name__)
 
 
@@ -49,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._memo: _Exchange | None = None
         self._received = b""
         self._client = ""
+        self._refused = False
         self._ready: Response | Awaitable[Response] | None = None
         self._drained = asyncio.Event()
         self._drained.set()
@@ -61,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._client = str(peer[0]) if peer else ""
         if not self._crowd.join(self, self._client):
             self._refuse(503, "too many connections")
+            self._close()
             return
         self._wait(self._limits.idle_seconds)
 
@@ -100,7 +105,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and answer what is whole."""
-        if self._repeat(data):
+        if self._refused or self._repeat(data):
             return
         self._received = b"" if self._reading else data
         if not self._reading:
@@ -131,6 +136,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still read."""
+        if self._refused:
+            return False
         self._protocol.receive_data(b"")
         self._proceed()
         return self._task is not None
@@ -141,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds, self._late)
 
     def _late(self) -> None:
-        if not self._drained.is_set():
+        if self._refused or not self._drained.is_set():
             self.abort()
         elif self._reading and self._task is None:
             self._refuse(408, "the request took too long")
@@ -161,7 +168,7 @@ class Connection(asyncio.Protocol):
     def _ready_for_more(self) -> bool:
         if self._transport is None or self._transport.is_closing():
             return False
-        return self._task is None and self._drained.is_set()
+        return self._task is None and self._drained.is_set() and not self._refused
 
     def _take(self, event: object) -> None:
         if isinstance(event, h11.Request):
@@ -273,12 +280,16 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer in a word and close; what else the client sends is not read."""
+        """Answer in a word, drop what else comes for a moment, and close: with bytes unread, that would be a reset."""
         if self._protocol.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             head = {**SAFE, "content-type": "text/plain; charset=utf-8", "connection": "close"}
             self._request = None
             self._send(Response(status, head), f"{reason}\n".encode())
-        self._close()
+        self._refused = True
+        if self._transport and not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._wait(LINGER)
 
     def _close(self) -> None:
         if self._transport:

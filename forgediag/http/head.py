@@ -15,6 +15,8 @@ def refusal(head: h11.Request, limits: Limits) -> tuple[int, str] | None:
         return 431, f"a request's head may have {limits.header_bytes} bytes"
     if any(name == b"content-length" and int(value) > limits.body_bytes for name, value in head.headers):
         return 413, f"a body may have {limits.body_bytes} bytes"
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
+        return 400, "a body has a length or comes in chunks, not both"  # proxies disagree where such a request ends
     if head.method == b"CONNECT":
         return 405, "this is no proxy"
     return None
