@@ -23,13 +23,17 @@ from forgediag.model import (
     Progress,
     Severity,
     Snapshot,
+    Sysinfo,
+    Tally,
     Target,
     TorchMemory,
     Verification,
 )
 
-FACTS = (Target, Options, TorchMemory, Progress, Listing, Flags, Process, Install, Files, Verification, Gpu, Nvml, Host)
-"""The types a check may ask for. `Target` is always known; the others can be gaps."""
+_OF_FORGE = (Options, TorchMemory, Progress, Listing, Flags, Sysinfo)
+
+FACTS = (Target, Tally, *_OF_FORGE, Process, Install, Files, Verification, Gpu, Nvml, Host)
+"""The types a check may ask for. `Target` and `Tally` are always known; the others can be gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
     forge = target.forge
     answers: dict[type, Known[object]]
     if isinstance(forge, Gap):
-        answers = dict.fromkeys((Options, TorchMemory, Progress, Listing, Flags), forge)
+        answers = dict.fromkeys(_OF_FORGE, forge)
     else:
         answers = {
             Options: forge.options,
@@ -126,6 +130,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
             Progress: forge.progress,
             Listing: forge.listing,
             Flags: forge.flags,
+            Sysinfo: forge.sysinfo,
         }
     return answers | {
         Target: target,
@@ -136,6 +141,7 @@ def _facts(snapshot: Snapshot, target: Target) -> Mapping[type, Known[object]]:
         Gpu: target.gpu,
         Nvml: snapshot.nvml,
         Host: snapshot.host,
+        Tally: snapshot.tallies.get(target.name, Tally()),
     }
 
 

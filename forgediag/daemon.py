@@ -8,32 +8,37 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from forgediag.check import Check
 from forgediag.config import Config, TargetConfig, state_dir
-from forgediag.history import Chronicle, History, HistoryError, HistoryWriter, Limits
+from forgediag.gpus import GpuSource
+from forgediag.history import Chronicle, HistoryWriter, Limits
 from forgediag.judge import Judge
 from forgediag.model import (
     MB,
     Gap,
+    GpuMemory,
     Host,
     Known,
     Nvml,
     Own,
+    Recent,
     Report,
     Snapshot,
 )
 from forgediag.multi import alone
 from forgediag.notice import Notices
-from forgediag.sources.hashing import Hasher
+from forgediag.profile.recent import Recorded
 from forgediag.sources.host import read_host, read_own
-from forgediag.sources.local import LocalFacts
 from forgediag.sources.meter import Meter
-from forgediag.sources.poll import Read
-from forgediag.sources.records import JOURNAL, Records
-from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
-from forgediag.watch import GpuSource, Watch
+
+if TYPE_CHECKING:
+    from forgediag.sources.poll import Read
+    from forgediag.watch import Watch
+    from forgediag.watchers import Watchers
 
 ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
@@ -74,10 +79,6 @@ class Daemon:
         self._on_report = on_report
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
-        self._hasher: Hasher | None = None
-        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
-        if config.hash_models:
-            self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
         self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
         self._history: HistoryWriter | None = None
         self._chronicle: Chronicle | None = None
@@ -85,38 +86,34 @@ class Daemon:
             limits = Limits(config.history.days, config.history.megabytes * MB)
             self._history = HistoryWriter(state_dir(config), limits, wall=wall)
             self._chronicle = Chronicle(self._history.add)
-        self._watches = [self._watch(index) for index in range(len(config.targets))]
+        self._watching = self._watchers()
+        self._watches = self._watching.watches if self._watching is not None else []
         self._host: Known[Host] = Gap("this machine's memory was not read yet", "starting", expected=True)
         self._own: Own | None = None
         self._nvml_meter, self._host_meter, self._history_meter = Meter("nvml"), Meter("host"), Meter("history")
+        self._recorded: dict[str, Recorded] = {}
+        self._recorded_at = clock()
         self._report: Report | None = None
         self._started = clock()
         self._was_stuck = False
 
-    def _watch(self, index: int) -> Watch:
-        target, config = self._config.targets[index], self._config
-
-        def on_job(running: bool) -> None:  # noqa: FBT001 - ForgePoll's signature
-            (self._busy.add if running else self._busy.discard)(target.name)
-            self._gpus.job_running(bool(self._busy), self._busy_gpus())
-
-        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
-        watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
-        if self._history is not None:
-            watch.remember = self._history.add
-            with contextlib.suppress(HistoryError):  # there is none before the first start
-                history = History(state_dir(config))
-                watch.recall(history.jobs(target.name)[::-1], history.option_changes(target.name)[::-1])
-                history.close()
-        return watch
-
-    def _sweep(self, target: TargetConfig) -> Sweep | None:
-        if self._hasher is None or not self._config.verify_models:
+    def _watchers(self) -> Watchers | None:
+        """What watches the Forges; nothing of it is imported where there is none."""
+        if not self._config.targets:
             return None
-        pace = self._config.verification
-        sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
-        self._hasher.look_after(sweep)
-        return sweep
+        from forgediag.watchers import Watchers  # noqa: PLC0415 - 7 MiB that a machine without a Forge does without
+
+        return Watchers(
+            self._config,
+            self._gpus,
+            self._on_job,
+            self._history.add if self._history else None,
+            (self._clock, self._wall),
+        )
+
+    def _on_job(self, name: str, running: bool) -> None:  # noqa: FBT001 - a state
+        (self._busy.add if running else self._busy.discard)(name)
+        self._gpus.job_running(bool(self._busy), self._busy_gpus())
 
     def _busy_gpus(self) -> frozenset[str] | None:
         """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
@@ -144,29 +141,26 @@ class Daemon:
         await asyncio.wait(tasks, timeout=1.0)
         self._close()
 
-    async def observe_once(self) -> Report:
-        """Read every source once and judge: what `doctor` does."""
+    async def observe_once(self, within: float = 4.0) -> Report:
+        """Read every source once and judge, in about `within` seconds; what takes longer is a gap."""
+        until = self._clock() + within
         self._gpus.start()
         self._read_host()
+        await asyncio.gather(in_thread(self._wait_for_gpus), *(watch.look(until) for watch in self._watches))
         for watch in self._watches:
-            await watch.poll.read_once()
-            await watch.local.refresh(watch.poll.url, watch.poll.facts())
-            await watch.poll.close()
-        await in_thread(self._wait_for_gpus)
-        for watch in self._watches:
-            await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
+            with contextlib.suppress(asyncio.TimeoutError):
+                observed = watch.observe(self._gpus.snapshot())
+                await asyncio.wait_for(watch.adviser.refresh(observed, self._host), max(0.3, until - self._clock()))
         report = self.tick()
         self._close()
         return report
 
     def _close(self) -> None:
         self._gpus.stop()
-        for watch in self._watches:
-            watch.stop()
         if self._history is not None:
             self._history.stop()
-        if self._hasher is not None:
-            self._hasher.close()
+        if self._watching is not None:
+            self._watching.close()
 
     def _wait_for_gpus(self, seconds: float = 2.0) -> None:
         """The sampler's first look; a driver that hangs is a gap after this long."""
@@ -210,7 +204,8 @@ class Daemon:
         if stuck != self._was_stuck:
             self._judge.doubt()
         self._was_stuck = stuck
-        self._report = self._conclude(self._observe(nvml, self._watches, self._meters()), self._watches)
+        snapshot = replace(self._observe(nvml, self._watches, self._meters()), recent=self._recent(nvml))
+        self._report = self._conclude(snapshot, self._watches)
         if self._chronicle is not None:
             self._chronicle.follow(self._report)
         if self._notices is not None:
@@ -241,10 +236,7 @@ class Daemon:
         return self._config.targets
 
     async def probe(self, name: str, seconds: float) -> tuple[Report, Sequence[Read]]:
-        """A report of one target alone after a fresh look at it, and what was read meanwhile.
-
-        A Forge that was not seen within `seconds` is a gap in it, whatever was known before.
-        """
+        """A report of one target alone after a fresh look at it within `seconds`, and what was read meanwhile."""
         watch = next(watch for watch in self._watches if watch.poll.target.name == name)
         started = self._clock()
         fresh = await watch.poll.fresh(seconds)
@@ -254,6 +246,18 @@ class Daemon:
         report = self._conclude(self._observe(self._gpus.snapshot(), [watch], meters), [watch])
         reads = [read for read in watch.poll.reads if read.at >= started]
         return alone(report, fresh=fresh, seconds=waited), reads
+
+    def _recent(self, nvml: Known[Nvml]) -> dict[str, Recent]:
+        """Memory used on each card in the last seconds; a card that cannot be read now leaves a hole."""
+        before, self._recorded_at = self._recorded_at, self._clock()
+        read: dict[str, int | None] = dict.fromkeys(self._recorded)
+        for gpu in () if isinstance(nvml, Gap) else nvml.gpus:
+            if isinstance(gpu.memory, GpuMemory):
+                peak = self._gpus.curve(gpu.info.uuid, before, self._recorded_at).peak(before, self._recorded_at)
+                read[gpu.info.uuid] = max(gpu.memory.used, peak or 0)
+        for uuid, value in read.items():
+            self._recorded.setdefault(uuid, Recorded()).add(self._wall(), value)
+        return {uuid: recorded.read() for uuid, recorded in self._recorded.items()}
 
     def _meters(self) -> list[Meter]:
         own = [self._nvml_meter, self._host_meter]

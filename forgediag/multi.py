@@ -9,12 +9,14 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from forgediag.config import TargetConfig
 from forgediag.http import Handler, Request, Response
 from forgediag.model import Gap, Probe, Report
-from forgediag.sources.poll import Read
+
+if TYPE_CHECKING:
+    from forgediag.sources.poll import Read
 
 PLAIN = {"content-type": "text/plain; charset=utf-8"}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 
 from forgediag.check import Check
-from forgediag.export import Asset, Exporter
+from forgediag.export import Asset, Exporter, StaticFile
 
 
 def checks() -> tuple[Check, ...]:
@@ -17,6 +17,11 @@ def checks() -> tuple[Check, ...]:
 def exporters() -> tuple[Exporter, ...]:
     """Every installed exporter."""
     return tuple(item for item in _load("forgediag.exporters") if isinstance(item, Exporter))
+
+
+def files() -> tuple[StaticFile, ...]:
+    """Every installed file that belongs to an exporter's page."""
+    return tuple(item for item in _load("forgediag.exporters") if isinstance(item, StaticFile))
 
 
 def assets() -> tuple[Asset, ...]:

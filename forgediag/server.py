@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from forgediag.export import Exporter
+from forgediag.export import Exporter, StaticFile
 from forgediag.http import Handler, Request, Response
 from forgediag.model import Report
 
@@ -16,9 +16,15 @@ WORTH_COMPRESSING = 500
 
 PLAIN: Mapping[str, str] = {"content-type": "text/plain; charset=utf-8"}
 
+KEPT = "public, max-age=31536000, immutable"
+"""How long a static file may be kept: its address changes with its content."""
+
 
 AHEAD = 2.0
-"""Seconds before the next expected request in which each new report is rendered at once."""
+"""Seconds before the next expected request in which each new report is rendered at once.
+
+Who asks more often than every 2 * AHEAD gets what is rendered when asked: to be ahead would render every report.
+"""
 
 
 @dataclass(slots=True)
@@ -34,18 +40,23 @@ class _Rendering:
 
     def expected(self, now: float) -> bool:
         """Whether the next request is about to come, if they go on coming as they did."""
-        return self.interval is not None and self.interval - AHEAD <= now - self.asked <= 2 * self.interval + AHEAD
+        if self.interval is None or self.interval < 2 * AHEAD:
+            return False
+        return self.interval - AHEAD <= now - self.asked <= 2 * self.interval + AHEAD
 
 
 class Site:
     """Answers requests from the newest report. Nothing it serves changes anything."""
 
-    def __init__(self, report: Callable[[], Report | None], exporters: Sequence[Exporter]) -> None:
+    def __init__(
+        self, report: Callable[[], Report | None], exporters: Sequence[Exporter], files: Sequence[StaticFile] = ()
+    ) -> None:
         """Serve what `report` returns; None while there is none yet.
 
         Args:
             report: the newest report; the same object as long as nothing has changed.
             exporters: the first one for a path is that path's default.
+            files: what their pages link to.
         """
         self._report = report
         self.pages: dict[str, Handler] = {"/healthz": _alive, "/readyz": self._ready}
@@ -53,6 +64,7 @@ class Site:
         for exporter in exporters:
             if exporter.path is not None:
                 self._routes.setdefault(exporter.path, []).append(exporter)
+        self._files = {file.path: file for file in files}
         self._renderings: dict[tuple[str, bool], _Rendering] = {}
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
@@ -62,6 +74,8 @@ class Site:
         if (page := self.pages.get(request.path)) is not None:
             return page(request)
         report = self._report()
+        if (file := self._files.get(request.path)) is not None:
+            return _file(file, compressed=_accepts_gzip(request.headers.get("accept-encoding", "")))
         choices = self._routes.get(request.path)
         if choices is None:
             paths = " ".join(sorted([*self._routes, *self.pages]))
@@ -97,16 +111,28 @@ class Site:
         return known.response
 
 
-NOT_YET = Response(503, {**PLAIN, "retry-after": "1"}, b"the first poll is not done yet\n")
+NOT_YET = Response(
+    503,
+    {**PLAIN, "retry-after": "1", "refresh": "1"},  # a browser asks again
+    b"the first poll is not done yet\n",
+)
 
 
 def _alive(_: Request) -> Response:
     return Response(200, PLAIN, b"ok\n")
 
 
+def _file(file: StaticFile, *, compressed: bool) -> Response:
+    headers = {"content-type": file.media_type, "vary": "accept-encoding", "cache-control": KEPT}
+    return _response(headers, file.content(), compressed=compressed)
+
+
 def _respond(exporter: Exporter, report: Report, *, compressed: bool) -> Response:
-    body = exporter.render(report)
-    headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding"}
+    headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding", **dict(exporter.headers)}
+    return _response(headers, exporter.render(report), compressed=compressed)
+
+
+def _response(headers: dict[str, str], body: bytes, *, compressed: bool) -> Response:
     if compressed and len(body) >= WORTH_COMPRESSING:
         body = gzip.compress(body, 1, mtime=0)
         headers["content-encoding"] = "gzip"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from forgediag.config import Paces, TargetConfig
+from forgediag.gpus import GpuSource
 from forgediag.model import (
     CudaMemory,
     Files,
@@ -27,7 +28,10 @@ from forgediag.model import (
     TorchMemory,
 )
 from forgediag.observe import gpu_of
-from forgediag.profile import Curve, Ended, Facts, Holdings, Recorder, ledger
+from forgediag.profile.curve import Curve
+from forgediag.profile.ledger import Holdings, ledger
+from forgediag.profile.progress import Ended
+from forgediag.profile.recorder import Facts, Recorder
 from forgediag.sources.console import ConsoleFollower, journal
 from forgediag.sources.host import is_local
 from forgediag.sources.local import LocalFacts
@@ -41,40 +45,6 @@ WITH_CONSOLE = 0.5
 
 EARLIER = 60.0
 """Seconds of the card's curve before a generation was noticed that are looked at too."""
-
-
-class GpuSource(Protocol):
-    """What the daemon wants of a sampler: the real one, or a simulated one for `demo`."""
-
-    @property
-    def stuck(self) -> Gap | None:
-        """The gap that stands for everything while a driver call does not come back."""
-        ...
-
-    @property
-    def lag(self) -> float | None:
-        """Seconds the last sample came late, None before the first."""
-        ...
-
-    def start(self) -> None:
-        """Begin sampling."""
-        ...
-
-    def stop(self) -> None:
-        """End sampling, soon."""
-        ...
-
-    def job_running(self, running: bool, gpus: Collection[str] | None = None) -> None:  # noqa: FBT001 - a state
-        """A generation began or ended, on these GPUs (UUIDs); None means that any may be its."""
-        ...
-
-    def snapshot(self) -> Known[Nvml]:
-        """What is known now, without waiting."""
-        ...
-
-    def curve(self, uuid: str, start: float, end: float) -> Curve:
-        """Memory used on a card between two moments of the daemon's clock, in bytes."""
-        ...
 
 
 class Watch:
@@ -125,6 +95,17 @@ class Watch:
         self._recorder = Recorder(target.name, wall() - clock())
         self._gpu: Known[Gpu] = Gap("not looked at yet", "starting", expected=True)
 
+    async def look(self, until: float) -> None:
+        """Read Forge and its files once, by `until` (seconds of the clock). A disk that is too slow makes a gap."""
+        left = until - self._clock()
+        await self.poll.read_once(left * 0.75)
+        try:
+            refresh = self.local.refresh(self.poll.url, self.poll.facts())
+            await asyncio.wait_for(refresh, max(0.5, until - self._clock()))
+        except asyncio.TimeoutError:
+            self.local.files = Gap(f"the disk with Forge's files did not answer within {left:.0f} s", "timeout")
+        await self.poll.close()
+
     def start(self) -> None:
         """Begin to follow Forge's console, where one is configured."""
         if self._console is not None:
@@ -156,6 +137,8 @@ class Watch:
             job = self._recorder.end(item, now, self._curve(now, item.seconds or 0.0), self._facts())
             self.jobs.append(job)
             self.poll.counts.job(job)
+            if job.outcome in {"failed", "unknown"}:
+                self.poll.want_sysinfo()
             self.remember(job)
         self._recorder.progress(progress, now)
 

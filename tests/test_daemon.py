@@ -11,10 +11,10 @@ import pytest
 from forgediag.check import Check
 from forgediag.config import Config, Paces, TargetConfig
 from forgediag.daemon import Daemon
-from forgediag.model import Forge, Gap, Known, Nvml, Report
+from forgediag.model import Forge, Gap, GpuMemory, Known, Nvml, Recent, Report, Severity, Target
 from forgediag.plugins import checks
-from forgediag.profile import Curve
-from forgediag.testing.facts import NVML
+from forgediag.profile.curve import Curve
+from forgediag.testing.facts import GPU, NVML
 from forgediag.testing.forge import Pace, Setup, SimulatedForge
 
 HUNG = Gap("the NVIDIA driver hangs", "hung")
@@ -29,6 +29,7 @@ class ScriptedGpus:
         self.lag: float | None = 0.0
         self.jobs: list[tuple[bool, Collection[str] | None]] = []
         self.started = 0
+        self.points: tuple[tuple[float, int], ...] = ()
 
     def start(self) -> None:
         self.started += 1
@@ -43,7 +44,10 @@ class ScriptedGpus:
         return self.stuck or self.known
 
     def curve(self, uuid: str, start: float, end: float) -> Curve:
-        return Curve()
+        curve = Curve()
+        for at, used in self.points:
+            curve.add(at, used)
+        return curve
 
 
 FAST = Paces(progress=0.05, progress_busy=0.02, memory=0.1, options=0.1, models=0.1, host=0.1, files=0.2, tick=0.05)
@@ -124,7 +128,7 @@ def test_checks_run_again_after_five_seconds_and_not_at_every_tick(tmp_path: Pat
     now = [100.0]
     ran: list[float] = []
     gpus = ScriptedGpus()
-    probe = Check("probe", "p", "w", checks()[0].severity, (), lambda _: ran.append(now[0]) or [], checks()[0].needs)
+    probe = Check("probe", "p", "w", Severity.FAILURE, (), lambda _: ran.append(now[0]) or [], (Target,))
     target = Config(targets=(TargetConfig(url="http://127.0.0.1:9"),), hash_models=False, state_dir=str(tmp_path))
     daemon = Daemon(target, [probe], gpus, clock=lambda: now[0])
     for now[0] in (100.0, 101.0, 104.0, 105.0, 106.0, 110.0):
@@ -137,6 +141,23 @@ def test_a_clock_set_back_changes_nothing_but_the_time_told(tmp_path: Path) -> N
     daemon = Daemon(Config(targets=(), state_dir=str(tmp_path)), checks(), ScriptedGpus(), wall=wall.__next__)
     reports = [daemon.tick() for _ in range(3)]
     assert all(report.snapshot.nvml == NVML for report in reports)
+
+
+def test_memory_of_the_last_minutes_has_the_peaks_between_two_ticks_and_holes_where_nothing_was_read(
+    tmp_path: Path,
+) -> None:
+    now = [100.0]
+    gpus = ScriptedGpus()
+    daemon = Daemon(
+        Config(targets=(), state_dir=str(tmp_path)), checks(), gpus, clock=lambda: now[0], wall=lambda: now[0]
+    )
+    used = GPU.memory.used if isinstance(GPU.memory, GpuMemory) else 0
+    for now[0], peak in ((100.0, 0), (101.0, used + 5), (103.0, 0)):
+        gpus.points = ((now[0] - 0.5, peak),)
+        daemon.tick()
+    gpus.known = Gap("lost", "lost")
+    now[0] = 104.0
+    assert daemon.tick().snapshot.recent == {"GPU-1": Recent(105, (used, used + 5, used, used, None))}
 
 
 def test_a_source_that_ends_unexpectedly_ends_the_daemon_with_a_word(

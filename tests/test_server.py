@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from forgediag.export import Exporter
+from forgediag.export import Exporter, StaticFile
 from forgediag.http import Request
 from forgediag.model import Gap, Report, Snapshot
 from forgediag.server import Site
@@ -115,6 +115,30 @@ def test_one_request_is_no_rhythm_and_one_that_ended_is_forgotten() -> None:
     for seconds in range(300, 310):
         rendered.site.warm(at(float(seconds)))
     assert rendered.count == 2
+
+
+def test_who_asks_at_almost_every_report_is_not_rendered_for_ahead() -> None:
+    rendered = Rendered()
+    for seconds in range(0, 20, 2):
+        for tick in (seconds, seconds + 1):
+            rendered.report = at(float(tick))
+            rendered.site.warm(rendered.report)
+        rendered.get("/big")
+    assert rendered.count == 10
+
+
+def test_a_file_needs_no_report_and_an_exporter_may_bring_headers() -> None:
+    file = StaticFile("/static/a.css", "text/css", lambda: b"x" * 600)
+    page = Exporter("page", "/", "text/html", lambda _: b"page", (("cache-control", "private"), ("x-own", "1")))
+    early, late = Site(lambda: None, (page,), (file,)), Site(lambda: REPORT, (page,), (file,))
+    answer = early.handle(Request("GET", "/static/a.css", {}, {"accept-encoding": "gzip"}))
+    assert (answer.status, answer.headers["content-encoding"]) == (200, "gzip")
+    assert "immutable" in answer.headers["cache-control"]
+    assert early.handle(Request("GET", "/", {}, {})).headers["refresh"] == "1"
+    headers = late.handle(Request("GET", "/", {}, {})).headers
+    assert (headers["cache-control"], headers["x-own"]) == ("private", "1")
+    assert late.handle(Request("POST", "/static/a.css", {}, {})).status == 405
+    assert late.handle(Request("GET", "/static/../a.css", {}, {})).status == 404
 
 
 def test_before_the_first_poll_it_is_alive_but_not_ready() -> None:

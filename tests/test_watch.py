@@ -21,7 +21,7 @@ from forgediag.model import (
     OptionChange,
     Process,
 )
-from forgediag.profile import Curve
+from forgediag.profile.curve import Curve
 from forgediag.sources.local import LocalFacts
 from forgediag.testing.facts import PROCESS
 from forgediag.testing.forge import Pace, Setup, SimulatedForge

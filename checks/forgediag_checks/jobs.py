@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from forgediag.check import Problem, check
 from forgediag.model import MB, Gap, Severity, Target
-from forgediag.profile.learning import growing, slower
+from forgediag.profile.trends import growing, slower
 
 _WHERE = {"gpu": "GPU memory", "ram": "system memory"}
 
@@ -66,3 +66,27 @@ def job_steps_slower(target: Target) -> Iterator[Problem]:
         ),
         evidence={"seconds": round(found.now, 3), "before": round(found.before, 3), "card_full": found.full},
     )
+
+
+@check(
+    "memory-manager-as-known",
+    title="Forge's memory manager works as the planner takes it to",
+    why=(
+        "plan and recommend work out what Forge will do from the rules of its memory manager. Forks and later versions"
+        " have other rules; then what they advise may not hold."
+    ),
+    severity=Severity.WARNING,
+    fix=(
+        "Trust what was measured more than plan and recommend on this Forge: forgediag profile.",
+        "Tell the authors of forgediag, with the report of: forgediag doctor --json.",
+    ),
+)
+def memory_manager_as_known(target: Target) -> Iterator[Problem]:
+    """The loads of the last generation whose console was followed."""
+    if target.jobs and target.jobs[-1].departures:
+        told = target.jobs[-1].departures
+        yield Problem(
+            subject="memory manager",
+            message=f"Forge placed models otherwise than expected: {told[0]}",
+            evidence={"departures": list(told)},
+        )

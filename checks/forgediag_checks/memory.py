@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from forgediag.check import Problem, check
-from forgediag.model import MB, Gap, Gpu, GpuProcess, Known, Options, Process, Severity, Target
+from forgediag.model import (
+    MB,
+    Gap,
+    Gpu,
+    GpuProcess,
+    Known,
+    Options,
+    Process,
+    Progress,
+    Severity,
+    Target,
+    TorchMemory,
+)
 from forgediag_checks.sizes import gib, mb
 
 
@@ -154,3 +166,36 @@ def _not_torchs(target: Target, gpu: Gpu) -> int:
 
 def _held(process: GpuProcess) -> int:
     return process.used or 0
+
+
+FRAGMENTED = 0.25
+"""Share of torch's reserved memory that may lie in pieces between allocations while nothing runs."""
+
+
+@check(
+    "torch-fragmentation",
+    title="Torch's reserved memory is not in pieces",
+    why=(
+        "Torch keeps memory in segments and gives back only whole ones. What lies free between allocations can be too"
+        " small for the next one: then it runs out of memory with gigabytes reserved and unused."
+    ),
+    severity=Severity.WARNING,
+    fix=(
+        "Start Forge with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True (Linux; torch 2.1 and newer).",
+        "A restart of Forge gives everything back.",
+    ),
+)
+def torch_fragmentation(memory: TorchMemory, progress: Progress) -> Iterator[Problem]:
+    """Inactive split blocks while Forge is idle: `reserved` is what torch holds, `inactive` what is stuck in pieces."""
+    cuda = memory.cuda
+    if isinstance(cuda, Gap) or progress.running or not cuda.reserved:
+        return
+    if cuda.inactive > max(1024 * MB, FRAGMENTED * cuda.reserved):
+        yield Problem(
+            subject="torch",
+            message=(
+                f"{gib(cuda.inactive)} of the {gib(cuda.reserved)} that torch has reserved lie in pieces between"
+                " allocations while nothing runs"
+            ),
+            evidence={"inactive": cuda.inactive, "reserved": cuda.reserved, "allocated": cuda.allocated},
+        )

@@ -90,17 +90,42 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 def secrets_exposed(flags: Flags) -> Iterator[Problem]:
     """The flags decide: where Forge binds and what asks for a password (observed on Forge dfdcbab)."""
     how = _open_by(flags)
-    unprotected = [name for name, on in _doors(flags) if not on]
-    if how is None or not unprotected:
+    if flags.on("gradio_auth") and not flags.on("api_auth"):
+        yield Problem(
+            subject="--gradio-auth",
+            message=(
+                "GET /sdapi/v1/cmd-flags shows the user and password of --gradio-auth in clear to anyone who reaches"
+                " the port: it protects the web page, not the API"
+            ),
+            evidence={"flag": "--gradio-auth", "shown_by": "/sdapi/v1/cmd-flags"},
+            fix=("Start Forge with --api-auth USER:PASS too, with another password.",),
+        )
+    if how is None:
         return
-    yield Problem(
-        subject=how,
-        message=(
-            f"Forge listens beyond this machine ({how}) and {' and '.join(unprotected)} need no password:"
-            " anyone who reaches the port can use it"
-        ),
-        evidence={"flag": how, "unprotected": unprotected},
-    )
+    unprotected = [name for name, on in _doors(flags) if not on]
+    if unprotected:
+        yield Problem(
+            subject=how,
+            message=(
+                f"Forge listens beyond this machine ({how}) and {' and '.join(unprotected)} need no password:"
+                " anyone who reaches the port can use it"
+            ),
+            evidence={"flag": how, "unprotected": unprotected},
+        )
+    else:
+        yield Problem(
+            subject=how,
+            message=(
+                f"Forge listens beyond this machine ({how}) and its password does not protect everything:"
+                f" {', '.join(NEVER_PROTECTED)} answer anyone"
+            ),
+            evidence={"flag": how, "unprotected": list(NEVER_PROTECTED)},
+            fix=("Put a reverse proxy with a password of its own before the whole port.",),
+        )
+
+
+NEVER_PROTECTED = ("/sdapi/v1/loras", "/sdapi/v1/refresh-loras", "/controlnet/*", "/internal/sysinfo", "/openapi.json")
+"""Routes that --api-auth leaves open; sysinfo tells every option that was set (observed on Forge dfdcbab)."""
 
 
 def _open_by(flags: Flags) -> str | None:

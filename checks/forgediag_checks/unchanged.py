@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from forgediag.check import Problem, check
 from forgediag.forge.selection import base_name
 from forgediag.model import Files, Severity, Verdict, Verification
+from forgediag_checks.renamed import put_aside
 
 _SEVERITY: dict[Verdict, Severity] = {
     "corrupted": Severity.FAILURE,
@@ -62,9 +63,9 @@ def model_file_unchanged(verification: Verification) -> Iterator[Problem]:
     fix=("Rename or move the file as its message says, or delete it; then refresh Forge's lists.",),
 )
 def model_file_listed(files: Files) -> Iterator[Problem]:
-    """Files in Forge's folders that it does not list."""
+    """Files in Forge's folders that it does not list; whole ones put aside are `model-file-renamed`'s to tell."""
     for file in files.files:
-        if file.unlisted is not None:
+        if file.unlisted is not None and not put_aside(file):
             name = base_name(file.path)
             header = "its header is whole" if file.fault is None else file.fault.message
             yield Problem(

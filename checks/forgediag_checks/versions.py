@@ -34,7 +34,7 @@ def torch_driver_gpu(install: Install, nvml: Nvml, gpu: Gpu) -> Iterator[Problem
             fix=("In Forge's venv: pip uninstall torch torchvision, then install the CUDA wheels.", _REINSTALL),
         )
         return
-    cuda = cuda_of(install.packages)
+    cuda = cuda_of(install.packages, install.torch_cuda)
     if cuda is None:
         return
     if nvml.cuda is not None and nvml.cuda[0] < cuda[0]:

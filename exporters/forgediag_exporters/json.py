@@ -57,9 +57,11 @@ def document(build: Callable[[Report], Mapping[str, Any]]) -> Callable[[Report],
 
 
 def snapshot(report: Report) -> Mapping[str, Any]:
-    """Everything known at one moment; generations and changes have documents of their own."""
+    """Everything known at one moment; generations and changes have documents of their own, curves are for the page."""
     targets = tuple(replace(target, jobs=(), changes=()) for target in report.snapshot.targets)
-    return {"schema": "forgediag.snapshot/1", **plain(replace(report.snapshot, targets=targets))}
+    known = plain(replace(report.snapshot, targets=targets, recent={}))
+    del known["recent"]
+    return {"schema": "forgediag.snapshot/1", **known}
 
 
 def jobs(report: Report) -> Mapping[str, Any]:

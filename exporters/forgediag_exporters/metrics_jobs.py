@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median
 
 from forgediag.model import Report
 from forgediag_exporters.metric import Metric, Sample
@@ -38,7 +37,8 @@ def _growth(report: Report) -> Iterator[Sample]:
 def _step(report: Report) -> Iterator[Sample]:
     for target in report.snapshot.targets:
         if target.jobs and target.jobs[-1].step_seconds:
-            yield (target.name,), median(target.jobs[-1].step_seconds)
+            steps = sorted(target.jobs[-1].step_seconds)
+            yield (target.name,), steps[len(steps) // 2]
 
 
 def _ledger(report: Report) -> Iterator[Sample]:

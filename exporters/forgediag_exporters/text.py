@@ -25,6 +25,9 @@ def verdict(report: Report) -> bytes:
     for finding in report.findings:
         lines += [*_finding(finding), ""]
     lines.append(f"Verdict: {report.verdict.label}. {WORDS[report.verdict]}")
+    first = next(iter(report.findings), None)
+    if first is not None and first.fix and first.severity >= Severity.WARNING:
+        lines += textwrap.wrap(f"Do this first: {first.fix[0]}", WIDTH, subsequent_indent="  ")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -41,7 +44,7 @@ def _target(target: Target) -> Iterator[str]:
         step = f"step {progress.step} of {progress.steps}" if progress.steps else "loading"
         yield f"  job       {f'running: {step}, {progress.ratio:.0%}' if progress.running else 'none'}"
     if not isinstance(target.process, Gap):
-        yield f"  process   pid {target.process.pid}, {_size(target.process.resident)} of system memory"
+        yield f"  process   pid {target.process.pid}, {size(target.process.resident)} of system memory"
 
 
 def _selection(target: Target, forge: Forge, options: Options) -> Iterator[str]:
@@ -63,7 +66,7 @@ def _machine(report: Report) -> Iterator[str]:
         for gpu in nvml.gpus:
             yield f"gpu {gpu.info.index}: {gpu.info.name}, driver {nvml.driver}"
             if isinstance(gpu.memory, GpuMemory):
-                used, free, total = map(_size, (gpu.memory.used, gpu.memory.free, gpu.memory.total))
+                used, free, total = map(size, (gpu.memory.used, gpu.memory.free, gpu.memory.total))
                 yield f"  memory    {used} used, {free} free of {total}"
             else:
                 yield f"  memory    {gpu.memory.reason}"
@@ -73,8 +76,8 @@ def _machine(report: Report) -> Iterator[str]:
     if isinstance(host, Gap):
         yield f"host: {host.reason}"
     else:
-        swap = f"swap {_size(host.swap_free)} free of {_size(host.swap_total)}" if host.swap_total else "no swap"
-        yield f"host: {_size(host.ram_available)} of {_size(host.ram_total)} memory available, {swap}"
+        swap = f"swap {size(host.swap_free)} free of {size(host.swap_total)}" if host.swap_total else "no swap"
+        yield f"host: {size(host.ram_available)} of {size(host.ram_total)} memory available, {swap}"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -116,7 +119,8 @@ def _setting(setting: Setting) -> str:
     )
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Bytes in GiB, or MiB below one."""
     return f"{count / (1024 * MB):.1f} GiB" if count >= 1024 * MB else f"{count // MB} MiB"
 
 

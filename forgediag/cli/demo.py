@@ -14,13 +14,13 @@ import click
 from forgediag.cli import Settings
 from forgediag.cli.serving import Service, start_logging
 from forgediag.config import Config, Paces, TargetConfig
+from forgediag.gpus import GpuSource
 from forgediag.sources.sampler import Sampler
 from forgediag.testing.forge import SimulatedForge
 from forgediag.testing.gpu import SimulatedGpu
 from forgediag.testing.models import write_install, write_models
 from forgediag.testing.nvml import SimulatedNvml
 from forgediag.testing.timeline import DEMO_PACE, connect, play, setup_on
-from forgediag.watch import GpuSource
 
 MESSAGE = """\
 A simulated Forge ({forge}) and a simulated GPU live through a day of two and a half minutes.

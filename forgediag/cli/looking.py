@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -26,6 +27,20 @@ def show(report: Report, exporter: str) -> None:
         NotDone: no such exporter is installed.
     """
     click.echo(rendered(report, exporter), nl=False)
+
+
+def write(report: Report, exporter: str, file: str) -> None:
+    """Write a report to a file through the exporter of that name.
+
+    Raises:
+        NotDone: no such exporter is installed, or the file cannot be written.
+    """
+    text = rendered(report, exporter)
+    try:
+        Path(file).write_text(text, "utf-8")
+    except OSError as error:
+        raise NotDone(f"{file} cannot be written: {error.strerror or error}") from error
+    click.echo(f"forgediag: written to {file}", err=True)
 
 
 def rendered(report: Report, exporter: str) -> str:

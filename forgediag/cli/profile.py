@@ -17,10 +17,12 @@ from forgediag.cli.profile_text import text
 from forgediag.cli.run import sampler
 from forgediag.config import Config, state_dir
 from forgediag.daemon import Daemon, stop_on_signals
+from forgediag.gpus import GpuSource
 from forgediag.history import History, HistoryError
 from forgediag.model import Gap, Gpu, Job, Ledger, Report
-from forgediag.recording import Recorded, RecordingError, from_json, html, to_json, trace
-from forgediag.watch import GpuSource
+from forgediag.recording.document import Recorded, RecordingError, from_json, to_json
+from forgediag.recording.page import html
+from forgediag.recording.trace import trace
 
 KINDS = (".html", ".json", ".png", ".trace")
 MOST_LEDGERS = 2000

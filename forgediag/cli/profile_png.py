@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from forgediag.cli import Failure, NotDone
-from forgediag.recording import Recorded
 from forgediag.recording.chart import BOTTOM, GIB, HIGH, LEFT, PHASES, RIGHT, TOP, WIDE, Frame
+from forgediag.recording.document import Recorded
 
 COLOURS = {
     "load": "#d5d9dd", "text_encode": "#cfe5ff", "unet_load": "#fddcc4", "sample": "#cdeed6", "vae_encode": "#f3e7c6",

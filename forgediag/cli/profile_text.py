@@ -7,8 +7,8 @@ from statistics import median
 
 from forgediag.forge.selection import base_name
 from forgediag.model import Job
-from forgediag.recording import Recorded
 from forgediag.recording.chart import GIB, PHASES
+from forgediag.recording.document import Recorded
 
 
 def text(recorded: Recorded, before: Recorded | None) -> str:

@@ -9,8 +9,8 @@ import click
 from forgediag.cli import Settings
 from forgediag.cli.serving import Service, log, start_logging
 from forgediag.config import Config
+from forgediag.gpus import GpuSource
 from forgediag.sources.sampler import Sampler
-from forgediag.watch import GpuSource
 
 
 def sampler(config: Config) -> GpuSource:

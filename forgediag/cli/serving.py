@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from forgediag.cli import Failure, NotDone
 from forgediag.config import Config
 from forgediag.daemon import Daemon, stop_on_signals
+from forgediag.gpus import GpuSource
 from forgediag.guard import Guard, Hosts
 from forgediag.http import Server, serve
 from forgediag.model import Report
 from forgediag.multi import Probes
-from forgediag.plugins import checks, exporters
+from forgediag.plugins import checks, exporters, files
 from forgediag.server import Site
 from forgediag.sources.host import LOOPBACK
-from forgediag.watch import GpuSource
 from forgediag.web_config import WebConfig, WebConfigError, WebConfigFile
 
 log = logging.getLogger("forgediag")
@@ -63,7 +63,7 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
-        self._site = Site(self.report, exporters())
+        self._site = Site(self.report, exporters(), files())
         self._site.pages.update(Probes(lambda: self._daemon, self._site.metrics, config.probes_at_once).pages)
         self._web = _web_config(config.web_config)
 
@@ -106,7 +106,11 @@ class Service:
     async def _run(self, stop: asyncio.Event, hangup: asyncio.Event, reread: Callable[[], Config] | None) -> None:
         """Run one daemon until `stop`, or until a new configuration has been read."""
         self._daemon = Daemon(
-            self._config, checks(), self._gpus(self._config), on_report=self._site.warm, keep_history=True
+            self._config,
+            checks() if self._config.targets else (),
+            self._gpus(self._config),
+            on_report=self._site.warm,
+            keep_history=True,
         )
         ended = asyncio.Event()
         running = asyncio.ensure_future(self._daemon.run(ended))

@@ -51,11 +51,14 @@ _CUDA_TAG = re.compile(r"\+cu(\d+)(\d)\b")
 _TORCH = re.compile(r"(\d+)\.(\d+)")
 
 
-def cuda_of(packages: Mapping[str, str]) -> Version | None:
+def cuda_of(packages: Mapping[str, str], told: str | None = None) -> Version | None:
     """The CUDA version torch is built for, from installed packages (normalised name → version).
 
-    `2.3.1+cu121` says it; wheels from PyPI do not, but bring NVIDIA's runtime as a package. None: not known.
+    `told` is what torch/version.py says. `2.3.1+cu121` says it too; wheels from PyPI do not, but bring NVIDIA's
+    runtime as a package. None: not known.
     """
+    if found := _TORCH.match(told or ""):
+        return int(found[1]), int(found[2])
     if tag := _CUDA_TAG.search(packages.get("torch", "")):
         return int(tag[1]), int(tag[2])
     for name in (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from forgediag.formats import gguf, safetensors
-from forgediag.formats.impostor import AGAIN, SNIFF, recognise
-from forgediag.model import Fault, FileFormat, Header
+from forgediag.formats.faults import fault
+from forgediag.formats.impostor import SNIFF, recognise
+from forgediag.formats.window import Window
+from forgediag.model import Fault, FileFormat, Header, Safety
 
 _ENDINGS: dict[str, FileFormat] = {"safetensors": "safetensors", "sft": "safetensors", "gguf": "gguf"}
 
-
-GGUF_HEADER = 4 * 1024 * 1024
-"""Bytes of a GGUF file that are read: the 780 tensors of a Flux take some 70 KB, a tokenizer can add a few MB."""
+_PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def format_of(name: str) -> FileFormat:
@@ -20,55 +20,48 @@ def format_of(name: str) -> FileFormat:
     return _ENDINGS.get(name.rpartition(".")[2].lower(), "pickle")
 
 
-def needed(name: str, first: bytes, size: int) -> int:
-    """How many bytes from the start `examine` wants, given the first `SNIFF` and the file's size."""
-    kind = format_of(name)
-    if kind == "safetensors":
-        return safetensors.needed(first, size)
-    return min(size, GGUF_HEADER if kind == "gguf" and first.startswith(b"GGUF") else SNIFF)
-
-
-def examine(name: str, head: bytes, size: int) -> Header | Fault:
+def examine(name: str, window: Window) -> Header | Fault:
     """The header of a file, or why Forge cannot load it.
 
-    A pickle is only recognised by its first bytes: its header here has no tensors, as that of a GGUF file longer than
-    what is read. What Forge says of a file of a wrong kind was observed on Forge dfdcbab.
+    What Forge says of a file of a wrong kind was observed on Forge dfdcbab.
+
+    Raises:
+        OSError: the file cannot be read, or judging it takes more of it than the window gives.
+    """
+    return inspect(name, window)[0]
+
+
+def inspect(name: str, window: Window) -> tuple[Header | Fault, Safety | None]:
+    """As `examine`, with what loading the file would run; None for formats in which nothing can.
+
+    Raises:
+        OSError: as `examine`.
     """
     kind = format_of(name)
     if kind == "safetensors":
-        return safetensors.read(head, size)
+        return safetensors.read(window), None
+    head = window.read(0, SNIFF)
     if kind == "gguf":
-        return _gguf(head, size) if head.startswith(b"GGUF") else _not_gguf(head, size)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        return Header("pickle", {})
-    return _torch_refuses(head, size) or Header("pickle", {})
+        return (gguf.read(window) if head.startswith(b"GGUF") else _not_gguf(head, window.size)), None
+    from forgediag.formats import pickle  # noqa: PLC0415 - few have such files: their reader is not loaded for nothing
+
+    reading = pickle.read(window)
+    if isinstance(reading.found, Header) or head.startswith(_PICKLES):
+        return reading.found, reading.safety
+    known = _impostor(head, window.size)
+    return (replace(known, forge_says=reading.found.forge_says) if known else reading.found), reading.safety
 
 
-def _gguf(head: bytes, size: int) -> Header | Fault:
-    try:
-        return gguf.read_gguf(head)
-    except gguf.GgufError as error:
-        if error.short and len(head) < size:
-            return Header("gguf", {})
-        return Fault("gguf-header", str(error), AGAIN)
-
-
-def _torch_refuses(head: bytes, size: int) -> Fault | None:
-    """Why torch.load cannot read a file that is no zip and no pickle; None where that is not sure."""
-    if _is_safetensors(head, size):
-        fault: Fault | None = Fault(
-            "named-wrong-safetensors",
-            "the file's contents are a safetensors file, but its name says otherwise",
-            ("Rename it so that it ends in .safetensors: Forge chooses its loader by the ending alone.",),
-        )
-    else:
-        fault = recognise(head, size)
-    says = f"UnpicklingError: invalid load key, {chr(head[0])!r}." if head else "EOFError: Ran out of input"
-    return None if fault is None else replace(fault, forge_says=says)
+def _impostor(head: bytes, size: int) -> Fault | None:
+    """What a file is that is no zip and no pickle; None where that is not sure."""
+    if not _is_safetensors(head, size):
+        return recognise(head, size)
+    message = "the file's contents are a safetensors file, but its name says otherwise"
+    return fault("named-wrong-safetensors", message, offset=0)
 
 
 def _not_gguf(head: bytes, size: int) -> Fault:
-    unknown = Fault("gguf-magic", "the file does not begin as a GGUF file does", AGAIN, offset=0)
+    unknown = fault("gguf-magic", "the file does not begin as a GGUF file does", offset=0)
     says = "ValueError: GGUF magic invalid" if size else "ValueError: cannot mmap an empty file"
     return replace(recognise(head, size) or unknown, forge_says=says)
 

@@ -12,6 +12,7 @@ from forgediag.model.forge import (
     Module,
     Options,
     Progress,
+    Sysinfo,
     TorchMemory,
 )
 from forgediag.model.identity import Identity
@@ -28,6 +29,7 @@ from forgediag.model.machine import (
     Nvml,
     Own,
     Process,
+    Recent,
 )
 from forgediag.model.prediction import LoadError, LoadPhase, ModuleFate, ModuleUse, Prediction
 from forgediag.model.probe import DeepProbe, Pass, Way
@@ -48,6 +50,7 @@ from forgediag.model.report import (
     Tally,
     Target,
 )
+from forgediag.model.safety import Call, Safety
 from forgediag.model.verification import Troubled, Verdict, Verification
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "NOT_VERIFIED",
     "Advice",
     "Basis",
+    "Call",
     "Cause",
     "CheckResult",
     "Checkpoint",
@@ -106,12 +110,15 @@ __all__ = [
     "Probe",
     "Process",
     "Progress",
+    "Recent",
     "Report",
     "Role",
+    "Safety",
     "Setting",
     "Severity",
     "Snapshot",
     "SourceHealth",
+    "Sysinfo",
     "Tally",
     "Target",
     "Tensor",

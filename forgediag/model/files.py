@@ -8,6 +8,7 @@ from typing import Literal
 
 from forgediag.model.known import Known
 from forgediag.model.prediction import Prediction
+from forgediag.model.safety import Safety
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A model file's header: tensors by name in file order."""
+    """A model file's header: tensors by name in file order. `doubt` is what is odd about it though Forge reads it."""
 
     format: FileFormat
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    doubt: Fault | None = None
 
 
 Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]
@@ -51,7 +53,9 @@ class ModelFile:
     """One model file: the path Forge knows, where it is here, and what its bytes say.
 
     The header itself is not kept: `family`, `latent_channels` and `component_bytes` are what it amounts to.
-    `dtype` is the one most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it.
+    `traits` are what not every Forge can read in it: "GGUF", "GGUF:BF16", "fp8-scaled", "bitsandbytes". `dtype` is the
+    type most of its bytes have, as the file spells it. `unlisted` says why Forge does not list it. `safety` is what
+    loading it would run, None for formats in which nothing can.
     """
 
     path: str
@@ -65,8 +69,10 @@ class ModelFile:
     latent_channels: int | None
     component_bytes: Mapping[str, int]
     sha256: Known[str]
+    traits: frozenset[str] = frozenset()
     dtype: str | None = None
     unlisted: str | None = None
+    safety: Safety | None = None
 
 
 @dataclass(frozen=True, slots=True)

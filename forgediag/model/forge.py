@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from forgediag.model.known import Known
+from forgediag.model.known import Gap, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,27 @@ class Flags:
         return bool(self.values.get(name))
 
 
+@dataclass(frozen=True, slots=True)
+class Sysinfo:
+    """GET /internal/sysinfo, which only a Forge with the web UI has and which takes it two seconds.
+
+    `commit` is None in an install without git. `exceptions` are the last five Forge noted, the newest first,
+    a line each.
+    """
+
+    version: str | None
+    commit: str | None
+    python: str | None
+    torch: str | None
+    torch_cuda: str | None
+    packages: Mapping[str, str]
+    exceptions: tuple[str, ...]
+
+
 Fork = Literal["forge", "ersatzforge", "neo", "other"]
+
+
+NOT_ASKED = Gap("Forge's system information was not asked for", "starting", expected=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +174,4 @@ class Forge:
     listing: Known[Listing]
     flags: Known[Flags]
     samplers: Known[tuple[str, ...]]
+    sysinfo: Known[Sysinfo] = NOT_ASKED

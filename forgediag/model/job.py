@@ -46,7 +46,8 @@ class Job:
     """A finished generation. Prompts and images are never part of it.
 
     `pixels` are width times height times batch, where the memory Forge asked for tells them. `step_seconds` holds each
-    sampling step's time as far as it was seen. `settings` are the memory settings in effect.
+    sampling step's time as far as it was seen. `settings` are the memory settings in effect; `departures` tell of
+    loads that went otherwise than Forge's memory manager is known to work.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Job:
     resident_end: int | None = None
     device_start: int | None = None
     device_end: int | None = None
+    departures: tuple[str, ...] = ()
 
 
 PartName = Literal["driver", "context", "weights", "activations", "cache", "others", "free", "unexplained"]

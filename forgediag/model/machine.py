@@ -27,12 +27,26 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """Forge's install directory, read without running anything in it. `packages` are its venv's dist-infos."""
+    """Forge's install directory, read without running anything in it.
+
+    `packages` are its venv's dist-infos, `modules` those import packages in it that Forge needs and newer versions
+    lack. `python` is the venv's (major, minor), `torch_cuda` what torch's own version file says it was built for.
+    `pins` are the exact versions Forge asks for, `engines` the model families it has code for, by Forge's names.
+    `saved` is when its settings were last written, in Unix seconds. `wants_torch` says which torch a package with code
+    of its own was built for.
+    """
 
     directory: str
     version: str | None
     commit: str | None
     packages: Mapping[str, str]
+    modules: frozenset[str] = frozenset()
+    python: tuple[int, int] | None = None
+    torch_cuda: str | None = None
+    pins: Mapping[str, str] = field(default_factory=dict[str, str])
+    engines: frozenset[str] = frozenset()
+    saved: float | None = None
+    wants_torch: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,14 @@ class Nvml:
     driver: str
     cuda: tuple[int, int] | None
     gpus: tuple[Gpu, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The highest value of each of the last seconds, the newest last; None where nothing was read. `end` is Unix."""
+
+    end: int
+    values: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
 from forgediag.model.known import Gap, Known, Severity
-from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process
+from forgediag.model.machine import Gpu, Host, Install, Nvml, Own, Process, Recent
 from forgediag.model.verification import Verification
 
 NOT_VERIFIED = Gap("model files are not verified in the background", "unsupported", expected=True)
@@ -21,10 +21,8 @@ NOT_VERIFIED = Gap("model files are not verified in the background", "unsupporte
 class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
-    `ledger` shares out its card's memory; `jobs` are the last generations, the newest last. `verification` says
-    whether its files are still what they were.
-    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last
-    changed options, the newest last.
+    `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last changed options, the
+    newest last. `verification` says whether its files are still what they were.
     """
 
     name: str
@@ -74,7 +72,9 @@ class Tally:
 
     `effective_inference_memory` is what Forge really works with, in bytes, None while that cannot be known. `swapped`
     are the weights the last job left in system memory; `growth` is what it left more in use on the card and in system
-    memory than the job before it, in bytes.
+    memory than the job before it, in bytes. `waited` are the seconds since the running job last moved, and `usual_wait`
+    the longest it usually takes, None while no job has shown it. `page_reset` are the memory options that changed
+    together as opening the web page changes them: name to value before and after.
     """
 
     option_changes: int = 0
@@ -85,11 +85,14 @@ class Tally:
     phases: Mapping[PhaseName, PhaseTally] = field(default_factory=dict[PhaseName, PhaseTally])
     swapped: int | None = None
     growth: tuple[int | None, int | None] = (None, None)
+    waited: float | None = None
+    usual_wait: float | None = None
+    page_reset: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything known at one moment (`at`, Unix seconds)."""
+    """Everything known at one moment (`at`, Unix seconds). `recent` is the memory used on each card, by its UUID."""
 
     at: float
     targets: tuple[Target, ...]
@@ -99,6 +102,7 @@ class Snapshot:
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     sampler_lag: float | None = None
     own: Own | None = None
+    recent: Mapping[str, Recent] = field(default_factory=dict[str, Recent])
 
 
 @dataclass(frozen=True, slots=True)

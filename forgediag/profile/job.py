@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from forgediag.forge.log import BarMoved, Loaded, Seen, Unloaded
 from forgediag.model import MB, Job, Outcome, Phase, Progress
+from forgediag.profile.agreement import departures
 from forgediag.profile.curve import Curve
 from forgediag.profile.ledger import Weights
 from forgediag.profile.phases import Span, Timeline, timeline
@@ -70,6 +71,7 @@ def finished(seen: Recording) -> Job:
         resident_end=seen.resident.at(seen.ended),
         device_start=seen.device.at(seen.started),
         device_end=seen.device.at(seen.ended),
+        departures=departures(told.loads),
     )
 
 

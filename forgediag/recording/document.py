@@ -79,5 +79,6 @@ def job_from(document: Mapping[str, Any]) -> Job:
     phases = ({name: value for name, value in item.items() if name in Phase.__slots__} for item in known["phases"])
     known["phases"] = tuple(Phase(**item) for item in phases)
     known["settings"] = tuple((key, value) for key, value in known["settings"])
-    known["step_seconds"] = tuple(known["step_seconds"])
+    for name in ("step_seconds", "departures"):
+        known[name] = tuple(known.get(name, ()))
     return Job(**known)

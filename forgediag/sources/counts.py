@@ -23,7 +23,8 @@ from forgediag.model import (
     Tally,
     TorchMemory,
 )
-from forgediag.profile import Ended, JobTracker
+from forgediag.profile.pace import Pace
+from forgediag.profile.progress import Ended, JobTracker
 from forgediag.sources.meter import JOB_BOUNDS, PEAK_BOUNDS, PHASE_BOUNDS, REQUEST_BOUNDS, Histogram
 
 STATE_OPTIONS = frozenset({"sd_checkpoint_hash"})
@@ -58,6 +59,8 @@ class TargetCounts:
         self._last_job: Job | None = None
         self._swapped: int | None = None
         self._growth: tuple[int | None, int | None] = (None, None)
+        self._pace = Pace()
+        self._page_reset: dict[str, tuple[object, object]] = {}
 
     @property
     def job_running(self) -> bool:
@@ -74,9 +77,11 @@ class TargetCounts:
             self._restarted, self._effective = True, None
         ended = self._jobs.feed(progress, at, self._ooms)
         for job in ended:
+            self._pace.ended(job.outcome)
             self._outcomes[job.outcome] += 1
             if job.seconds is not None:
                 self._job_seconds.add(job.seconds)
+        self._pace.feed(progress, at)
         return ended
 
     def job(self, job: Job) -> None:
@@ -117,6 +122,7 @@ class TargetCounts:
         changed = {key for key in keys if before.values.get(key) != options.values.get(key)}
         self._option_changes += len(changed)
         cause = self._cause(options, changed)
+        self._page(before, options, changed if cause == "page" else frozenset())
         if self._restarted:
             self._restarted, self._effective = False, START_INFERENCE_MEMORY
         elif "forge_inference_memory" in changed and options.inference_memory_mb is not None:
@@ -143,6 +149,12 @@ class TargetCounts:
         set_by_page = {self._vram // MB - weights for weights in presets if weights is not None} | {1024.0}
         return "page" if inference in set_by_page and changed <= PAGE_OPTIONS else "other"
 
+    def _page(self, before: Options, after: Options, changed: Set[str]) -> None:
+        """Note what an opened page changed; a value that is set again later counts no more."""
+        kept = {key: both for key, both in self._page_reset.items() if after.values.get(key) == both[1]}
+        now = {key: (kept.get(key, (before.values.get(key),))[0], after.values.get(key)) for key in sorted(changed)}
+        self._page_reset = {**kept, **now}
+
     def read(self) -> Tally:
         """The counts so far."""
         return Tally(
@@ -154,6 +166,9 @@ class TargetCounts:
             phases={name: PhaseTally(seconds.read(), peak.read()) for name, (seconds, peak) in self._phases.items()},
             swapped=self._swapped,
             growth=self._growth,
+            waited=self._pace.waited,
+            usual_wait=self._pace.usual,
+            page_reset=dict(self._page_reset),
         )
 
 

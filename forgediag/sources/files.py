@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forgediag.forge import families, selection
+from forgediag.forge.features import traits_of
 from forgediag.forge.folders import model_name
+from forgediag.forge.judge import judge
 from forgediag.formats import model_file
-from forgediag.formats.impostor import SNIFF
 from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
 from forgediag.sources.forecast import Forecast
 from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
 from forgediag.sources.stamp import reason
+from forgediag.sources.window import opened
 
-HEADER_LIMIT = 4 * 1024 * 1024
-"""The longest header read here, in bytes; those of published models are under 1 MB.
-
-A hostile one of this length was measured to cost 150 MB for a moment."""
+PLACED = frozenset({"sft-not-listed", "corrupted-but-whole"})
+"""Faults of a name, not of contents: `ModelFile.unlisted` tells them."""
 
 NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
 NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
@@ -145,10 +145,6 @@ class FileReader:
         return file
 
 
-class _TooLong(OSError):  # noqa: N818 - a reason on its way to `unreadable`
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """A file to look at: its path as Forge knows it and here, and the name it is judged by."""
@@ -191,23 +187,22 @@ def read_header(local: str) -> Header | Fault:
     Raises:
         OSError: the file cannot be read.
     """
-    return model_file.examine(local, *_head(local, local))
+    with opened(local) as window:
+        return model_file.examine(local, window)
 
 
 def examine(path: str, local: str, role: Role) -> ModelFile:
-    """What a file's header says of it. `path` is the name it is judged by, `local` where it is read.
+    """What a file's bytes say of it. `path` is the name it is judged by, `local` where it is read.
 
     Raises:
         OSError: the file cannot be read, or is no regular file.
     """
-    head, size = _head(local, path)
-    found = model_file.examine(path, head, size)
-    if isinstance(found, Fault):
-        family, channels, fault, dtype = "unknown", None, found, None
-        parts: Mapping[str, int] = {}
-    else:
-        family, channels, parts = families.describe(found)
-        fault, dtype = None, _main_dtype(found)
+    with opened(local) as window:
+        found, size = judge(path, window, role), window.size
+    family, channels = "unknown", None
+    parts: Mapping[str, int] = {}
+    if found.header is not None:
+        family, channels, parts = families.describe(found.header)
     return ModelFile(
         path=path,
         local=local,
@@ -216,11 +211,13 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
         size=size,
         format=model_file.format_of(path),
         family=family,
-        fault=fault,
+        fault=None if found.fault is None or found.fault.id in PLACED else found.fault,
         latent_channels=channels,
         component_bytes=dict(parts),
         sha256=NOT_SELECTED,
-        dtype=dtype,
+        dtype=None if found.header is None else _main_dtype(found.header),
+        traits=frozenset() if found.header is None else traits_of(found.header),
+        safety=found.safety,
     )
 
 
@@ -230,20 +227,6 @@ def _main_dtype(header: Header) -> str | None:
     for tensor in header.tensors.values():
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
     return max(sizes, key=lambda dtype: sizes[dtype], default=None)
-
-
-def _head(local: str, name: str) -> tuple[bytes, int]:
-    """The bytes a file is judged by, and its size. Never waits: a file that became a pipe is refused."""
-    handle = os.open(local, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("is not a regular file")
-        first = file.read(SNIFF)
-        need = model_file.needed(name, first, found.st_size)
-        if need > HEADER_LIMIT:
-            raise _TooLong(f"has a header of {need:,} bytes, more than is read here")
-        return first + file.read(max(0, need - len(first))), found.st_size
 
 
 def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:

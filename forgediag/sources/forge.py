@@ -46,6 +46,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     )
 }
 
+SYSINFO = Endpoint("sysinfo", "/internal/sysinfo", answers.parse_sysinfo, optional=True)
+"""Only with the web UI, and it runs `pip freeze` each time (2 s on a real Forge): asked for rarely and on purpose."""
+
 DOWN: frozenset[GapKind] = frozenset({"refused", "timeout", "unauthorized", "not_forge", "invalid"})
 """Gap kinds that say, when progress has them, that the whole Forge is not usable: every fork has that endpoint, and a
 real Forge answers it within 176 ms even while it loads a model."""
@@ -186,6 +189,7 @@ def assemble(url: str, facts: Mapping[str, Known[Any]]) -> Known[Forge]:
         listing=_listing(facts.get("sd-models", unread), facts.get("sd-modules", unread)),
         flags=facts.get("cmd-flags", unread),
         samplers=facts.get("samplers", unread),
+        sysinfo=facts.get("sysinfo", unread),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
 
-from forgediag.model import Checkpoint, CudaMemory, Flags, Gap, Known, Module, Options, Progress, TorchMemory
+from forgediag.model import Checkpoint, CudaMemory, Flags, Gap, Known, Module, Options, Progress, Sysinfo, TorchMemory
 
 SECRET = re.compile(r"auth|password|passwd|token|secret|ngrok|keyfile")
 """Flags whose value never leaves this module: `--api-auth` stands in clear in GET /sdapi/v1/cmd-flags."""
@@ -104,6 +104,39 @@ def parse_modules(body: Any, _broken: tuple[str, ...] = ()) -> tuple[Module, ...
 def parse_samplers(body: Any, _broken: tuple[str, ...] = ()) -> tuple[str, ...]:
     """GET /sdapi/v1/samplers: the names."""
     return tuple(_text(row, "name") for row in _rows(body, "samplers"))
+
+
+def parse_sysinfo(body: Any, _broken: tuple[str, ...] = ()) -> Sysinfo:
+    """GET /internal/sysinfo, of which only versions and the first line of each exception are kept: no settings."""
+    answer = _mapping(body, "sysinfo")
+    torch = _table(answer.get("Torch env info"))
+    packages = (str(row).partition("==") for row in _rows_or_none(answer.get("Packages")))
+    exceptions = (_word(_table(row).get("exception")) for row in _rows_or_none(answer.get("Exceptions")))
+    commit = _word(answer.get("Commit"))
+    return Sysinfo(
+        version=_word(answer.get("Version")),
+        commit=commit if commit and re.fullmatch(r"[0-9a-f]{40}", commit) else None,
+        python=_word(answer.get("Python")),
+        torch=_word(torch.get("torch_version")),
+        torch_cuda=_word(torch.get("cuda_compiled_version")),
+        packages={re.sub(r"[-_.]+", "-", name).lower(): version for name, _, version in packages if version},
+        exceptions=tuple(text for text in exceptions if text),
+    )
+
+
+def _rows_or_none(value: object) -> list[object]:
+    """At most 2000 rows of a list; nothing where it is none."""
+    return value[:2000] if _is_list(value) else []
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    """A JSON object; nothing where it is none."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    """The first line of a text, 300 characters at most."""
+    return (value.splitlines() or [""])[0][:300] if isinstance(value, str) else None
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:

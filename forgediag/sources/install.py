@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+from forgediag.forge.pins import pins_of
 from forgediag.model import Gap, Install, Known
+from forgediag.sources.environment import read_environment, text_of
 
 _VERSION = re.compile(r"""^version\s*=\s*["']([^"']{1,80})["']""", re.MULTILINE)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_LARGEST = 4 * 1024 * 1024
 _MARKS = ("modules_forge", "webui.py", "launch.py")
 """What tells a directory of Forge or one of its forks."""
 
@@ -28,14 +28,34 @@ def read_install(directory: str, executable: str | None = None, *, elsewhere: bo
         if not any((root / mark).exists() for mark in _MARKS):
             what = "is no directory of Forge" if root.is_dir() else "is not on this machine"
             return Gap(f"{directory} {what}: set directory in the config to Forge's folder", "missing", elsewhere)
-        return Install(directory, _version(root), _commit(root), _packages(root, executable))
+        environment = read_environment(root, executable)
+        return Install(
+            directory,
+            _version(root),
+            _commit(root),
+            environment.packages,
+            environment.modules,
+            environment.python,
+            environment.torch_cuda,
+            pins_of(text_of(root / "requirements_versions.txt")),
+            frozenset(path.stem for path in root.glob("backend/diffusion_engine/*.py")) - {"base", "__init__"},
+            wants_torch=environment.wants_torch,
+        )
     except OSError as error:
         return Gap(f"{directory} cannot be read: {error.strerror or error}", "failed")
 
 
+def saved_at(directory: str, file: str) -> float | None:
+    """When Forge last wrote its options, in Unix seconds; None where that cannot be told."""
+    try:
+        return (Path(directory) / file).stat().st_mtime
+    except (OSError, ValueError):
+        return None
+
+
 def _version(root: Path) -> str | None:
     """The text in modules_forge/forge_version.py (Forge dfdcbab: "2.0.1v1.10.1")."""
-    found = _VERSION.search(_text(root / "modules_forge" / "forge_version.py"))
+    found = _VERSION.search(text_of(root / "modules_forge" / "forge_version.py"))
     return found[1] if found else None
 
 
@@ -43,69 +63,20 @@ def _commit(root: Path) -> str | None:
     """The commit checked out, from a clone's or a worktree's own files."""
     git = root / ".git"
     if git.is_file():  # a worktree or submodule: "gitdir: PATH"
-        git = root / _text(git).removeprefix("gitdir:").strip()
-    head = _text(git / "HEAD").strip()
+        git = root / text_of(git).removeprefix("gitdir:").strip()
+    head = text_of(git / "HEAD").strip()
     if not head.startswith("ref:"):
         return head if _COMMIT.fullmatch(head) else None
     ref = head.removeprefix("ref:").strip()
     if ".." in ref:
         return None
-    shared = _text(git / "commondir").strip()
+    shared = text_of(git / "commondir").strip()
     for folder in (git, git / shared) if shared else (git,):
-        loose = _text(folder / ref).strip()
+        loose = text_of(folder / ref).strip()
         if _COMMIT.fullmatch(loose):
             return loose
-        for line in _text(folder / "packed-refs").splitlines():
+        for line in text_of(folder / "packed-refs").splitlines():
             commit, _, name = line.partition(" ")
             if name == ref and _COMMIT.fullmatch(commit):
                 return commit
     return None
-
-
-def _packages(root: Path, executable: str | None) -> dict[str, str]:
-    """Installed packages (normalised name → version) of the first environment that has torch, else of the first."""
-    first: dict[str, str] = {}
-    for environment in _environments(root, executable):
-        for folder in _site_packages(environment):
-            packages = dict(_dist_infos(folder))
-            if "torch" in packages:
-                return packages
-            first = first or packages
-    return first
-
-
-def _environments(root: Path, executable: str | None) -> Iterator[Path]:
-    """Where Forge's Python may have its packages, the process's own first.
-
-    `venv/bin/python` and `venv/Scripts/python.exe` lie two below their environment; the Python of the Windows
-    package, `system/python/python.exe` beside `webui`, lies in it.
-    """
-    if executable:
-        folder = (root / executable).parent
-        yield folder.parent if folder.name.lower() in {"bin", "scripts"} else folder
-    yield root / "venv"
-    yield root / ".venv"
-    yield root.parent / "system" / "python"
-
-
-def _site_packages(environment: Path) -> Iterator[Path]:
-    yield from sorted(environment.glob("lib/python3.*/*-packages"))
-    if (windows := environment / "Lib" / "site-packages").is_dir():
-        yield windows
-
-
-def _dist_infos(folder: Path) -> Iterator[tuple[str, str]]:
-    """Names and versions from `NAME-VERSION.dist-info`; pip renames what it is about to remove to `~ame`."""
-    for entry in folder.glob("*-*.dist-info"):
-        name, _, version = entry.name.removesuffix(".dist-info").rpartition("-")
-        if not name.startswith("~"):
-            yield re.sub(r"[-_.]+", "-", name).lower(), version
-
-
-def _text(path: Path) -> str:
-    """A small text file's contents, or nothing when it is not there."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST).decode("utf-8", "replace")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from forgediag.config import TargetConfig
-from forgediag.model import NOT_VERIFIED, Files, Forge, Gap, Install, Known, Process, Verification
+from forgediag.model import NOT_VERIFIED, Files, Flags, Forge, Gap, Install, Known, Process, Verification
 from forgediag.sources.files import FileReader, Hashes
 from forgediag.sources.host import ProcessFinder, is_local
-from forgediag.sources.install import read_install
+from forgediag.sources.install import read_install, saved_at
 from forgediag.sources.inventory import Inventory, walk
 from forgediag.sources.meter import Meter
 from forgediag.sources.shelves import forge_folders
@@ -69,6 +70,8 @@ class LocalFacts:
         finder.find()
         process = finder.read()
         self.install = self._read_install(process)
+        if isinstance(self.install, Install):
+            self.install = replace(self.install, saved=saved_at(self.install.directory, _settings_file(forge)))
         if isinstance(forge, Forge):
             elsewhere = not is_local(self._url) or isinstance(process, Gap)
             inventory = self._inventory(forge, process)
@@ -102,6 +105,13 @@ class LocalFacts:
             executable = process.executable if isinstance(process, Process) else None
             self._found = read_install(directory, executable, elsewhere=not is_local(self._url))
         return self._found
+
+
+def _settings_file(forge: Known[Forge]) -> str:
+    """Where Forge says that it saves its options."""
+    flags = forge.flags if isinstance(forge, Forge) else None
+    named = flags.values.get("ui_settings_file") if isinstance(flags, Flags) else None
+    return named if isinstance(named, str) else "config.json"
 
 
 def _reason(process: Known[Process]) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
-from forgediag.model import Forge, Gap, Known, OptionChange, Progress
-from forgediag.profile import Ended
+from forgediag.model import Flags, Forge, Gap, Known, OptionChange, Progress
+from forgediag.profile.progress import Ended
 from forgediag.sources.counts import TargetCounts
-from forgediag.sources.forge import DOWN, ENDPOINTS, ForgeClient, assemble
+from forgediag.sources.forge import DOWN, ENDPOINTS, SYSINFO, ForgeClient, assemble
 from forgediag.sources.meter import Meter
 
 
@@ -33,6 +33,10 @@ QUIET = frozenset({"progress", "memory"})
 
 LOGGED = 32
 """Answers remembered for the log of a probe."""
+
+
+SYSINFO_EVERY = 600.0
+"""Least seconds between two questions for the system information."""
 
 
 class ForgePoll:
@@ -74,6 +78,8 @@ class ForgePoll:
         self._urls = (target.url,) if target.url else DEFAULT_URLS
         self._connect(self._urls[0])
         self._facts: dict[str, Known[Any]] = {}
+        self._until = float("inf")
+        self._sysinfo_wanted, self._sysinfo_from = False, 0.0
         self._due: dict[str, float] = dict.fromkeys(ENDPOINTS, 0.0)
         self._round = asyncio.Event()
         self._progress_at = float("-inf")
@@ -91,6 +97,8 @@ class ForgePoll:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._hurried.wait(), max(0.0, min(self._due.values()) - self._clock()))
                 await self.read_due()
+                if self._sysinfo_wanted and not self.counts.job_running and self._clock() >= self._sysinfo_from:
+                    await self.read_sysinfo()
         finally:
             await self._client.close()
 
@@ -134,13 +142,38 @@ class ForgePoll:
             if self._progress_at >= asked:
                 return
 
-    async def read_once(self) -> None:
-        """Read everything once; where two default addresses may hold Forge, both are tried."""
+    async def read_once(self, within: float = float("inf")) -> None:
+        """Read everything once, in at most `within` seconds; of two default addresses both are tried.
+
+        What no time was left for is a gap. A Forge with the web UI is asked for its system information too.
+        """
+        self._until = self._clock() + within
         for _ in self._urls:
-            await self.read_due()
-            if not isinstance(self.facts(), Gap):
-                return
             self._due = dict.fromkeys(ENDPOINTS, 0.0)
+            await self.read_due()
+            found = self.facts()
+            if not isinstance(found, Gap) or found.kind not in {"refused", "not_forge"}:
+                break
+        found = self.facts()
+        if isinstance(found, Forge) and isinstance(found.flags, Flags) and not found.flags.on("nowebui"):
+            await self.read_sysinfo()
+        self._until = float("inf")
+
+    async def read_sysinfo(self) -> None:
+        """Ask for the system information: two seconds of Forge's time, so only when it is worth it."""
+        self._client.timeout = self._allowed()
+        self._sysinfo_wanted, self._sysinfo_from = False, self._clock() + SYSINFO_EVERY
+        self._facts["sysinfo"] = await self._client.read(SYSINFO)
+        self.changed.set()
+
+    def _allowed(self) -> float:
+        """Seconds the next answer may take."""
+        return min(self.target.timeout, max(0.05, self._until - self._clock()))
+
+    def want_sysinfo(self) -> None:
+        """Something went wrong that Forge may have noted: ask for its system information when it is idle."""
+        flags = self._facts.get("cmd-flags")
+        self._sysinfo_wanted = isinstance(flags, Flags) and not flags.on("nowebui")
 
     def hurry(self) -> None:
         """Ask for progress at once: something else showed that a generation has begun."""
@@ -153,6 +186,9 @@ class ForgePoll:
 
     async def _read(self, name: str) -> Known[Any]:
         started = self._clock()
+        if started >= self._until and name != "progress":
+            return Gap(f"{self.url} answers too slowly: no time was left to ask for {name}", "timeout")
+        self._client.timeout = self._allowed()
         fact = await self._client.read(ENDPOINTS[name])
         seconds = self._clock() - started
         if not isinstance(fact, Gap):

@@ -27,6 +27,7 @@ from forgediag.model import (
     Process,
     Progress,
     Snapshot,
+    Tally,
     Target,
     TorchMemory,
     Verification,
@@ -114,7 +115,7 @@ def options(**values: object) -> Options:
 
 def problems(item: Check, *facts: object) -> list[Problem]:
     """What a check finds in these facts, handed over by type; the healthy ones stand in for those not given."""
-    healthy: tuple[object, ...] = (TARGET, OPTIONS, LISTING, FLAGS, PROCESS, INSTALL, FILES, GPU, NVML, HOST)
-    healthy += (FORGE.progress, FORGE.memory, VERIFICATION)
+    of_forge = (OPTIONS, LISTING, FLAGS, FORGE.progress, FORGE.memory)
+    healthy = (TARGET, Tally(), *of_forge, PROCESS, INSTALL, FILES, VERIFICATION, GPU, NVML, HOST)
     known: dict[type, object] = {type(fact): fact for fact in (*healthy, *facts)}
     return list(item.judge(*(known[need] for need in item.needs)))

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from forgediag.formats.safetensors import SIZES
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """Dtype and shape of each tensor by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A window of `size` bytes that begins with `head` and is zero from there on."""
+
+    head: bytes
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A piece of it."""
+        length = max(0, min(length, self.size - offset))
+        piece = self.head[offset : offset + length]
+        return piece + bytes(length - len(piece))
 
 
 def safetensors_header(tensors: Shapes, metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:
@@ -32,12 +47,18 @@ def write_safetensors(path: Path, tensors: Shapes, metadata: Mapping[str, str] |
     return write_sparse(path, head, size)
 
 
-def write_sparse(path: Path, head: bytes, size: int) -> Path:
-    """Write a file of `size` bytes that begins with `head` and is zero from there on."""
+def write_sparse(path: Path, head: bytes, size: int, *, end: bytes = b"\x3c" * 4096) -> Path:
+    """Write a file of `size` bytes that begins with `head`, is a hole from there on, and ends in `end` if it has room.
+
+    A hole up to the end would be what an unfinished download leaves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(head)
         file.truncate(size)
+        if end and size >= len(head) + len(end):
+            file.seek(size - len(end))
+            file.write(end)
     return path
 
 

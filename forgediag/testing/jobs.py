@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forgediag.model import MB, GpuMemory, Job, Ledger, Phase, PhaseName
-from forgediag.profile import Holdings, ledger
+from forgediag.profile.ledger import Holdings, ledger
 
 PHASES: tuple[tuple[PhaseName, float, int, int], ...] = (
     ("text_encode", 0.8, 2_000, 3_900),

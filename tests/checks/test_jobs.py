@@ -8,7 +8,7 @@ from forgediag.model import MB, Gap, Job
 from forgediag.testing.facts import TARGET
 from forgediag.testing.jobs import job
 from forgediag.testing.reports import gpu
-from forgediag_checks.jobs import job_memory_growth, job_steps_slower
+from forgediag_checks.jobs import job_memory_growth, job_steps_slower, memory_manager_as_known
 
 
 def jobs(*, leak: int = 0, steps: tuple[float, ...] = (0.25,) * 12) -> tuple[Job, ...]:
@@ -48,3 +48,13 @@ def test_a_full_card_is_named_as_the_likely_reason() -> None:
     (problem,) = job_steps_slower.judge(target)
 
     assert "the card was full" in problem.message
+
+
+def test_a_memory_manager_of_other_rules_is_told() -> None:
+    other = replace(job(1.0), departures=("KModel: does not fit by 1096 MB, but Forge put all of it on the card",))
+
+    (problem,) = memory_manager_as_known.judge(replace(TARGET, jobs=(job(0.0), other)))
+
+    assert "otherwise than expected: KModel: does not fit" in problem.message
+    assert list(memory_manager_as_known.judge(replace(TARGET, jobs=(other, job(2.0))))) == []
+    assert list(memory_manager_as_known.judge(TARGET)) == []

@@ -8,7 +8,7 @@ import pytest
 
 from forgediag.model import MB, CudaMemory, Gap, GpuMemory, GpuProcess, Progress, Severity, Target, TorchMemory
 from forgediag.testing.facts import FORGE, GIB, GPU, TARGET, options, problems
-from forgediag_checks.memory import gpu_other_processes, inference_memory_range
+from forgediag_checks.memory import gpu_other_processes, inference_memory_range, torch_fragmentation
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,22 @@ def test_a_process_list_that_cannot_be_read_is_unknown() -> None:
 def test_a_process_list_this_driver_never_has_is_no_finding() -> None:
     gone = replace(GPU, processes=Gap("WDDM", "unsupported", expected=True))
     assert problems(gpu_other_processes, gone) == []
+
+
+def in_pieces(inactive: int, *, reserved: int = 8 * GIB, count: int = 0) -> list[str]:
+    cuda = CudaMemory(24 * GIB, GIB, 4 * GIB, 0, reserved, 0, 4 * GIB, 0, inactive, 0, 0, 0)
+    idle = Progress("", count, 0, "", 0, 0, 0.0, interrupted=False)
+    return [problem.message for problem in problems(torch_fragmentation, TorchMemory(1, cuda), idle)]
+
+
+def test_memory_in_pieces_at_idle_is_told() -> None:
+    (message,) = in_pieces(3 * GIB)
+    assert "3.0 GiB of the 8.0 GiB that torch has reserved lie in pieces" in message
+
+
+def test_a_little_or_a_job_or_nothing_reserved_is_no_fragmentation() -> None:
+    assert in_pieces(GIB // 2) == []
+    assert in_pieces(3 * GIB, reserved=16 * GIB) == []
+    assert in_pieces(3 * GIB, count=1) == []
+    assert in_pieces(3 * GIB, reserved=0) == []
+    assert problems(torch_fragmentation, TorchMemory(1, Gap("no card")), Progress("", 0, 0, "", 0, 0, 0, False)) == []

@@ -61,14 +61,28 @@ def test_an_open_forge_without_passwords_is_warned_of(flags: dict[str, object], 
     [
         {},
         {"nowebui": True, "server_name": "127.0.0.1"},
-        {"nowebui": True, "api_auth": True},
-        {"listen": True, "api_auth": True, "gradio_auth": True},
+        {"server_name": "localhost", "api_auth": True, "gradio_auth": True},
     ],
 )
-def test_a_forge_that_is_closed_or_asks_for_passwords_is_fine(flags: dict[str, object]) -> None:
+def test_a_forge_that_is_closed_to_others_is_fine(flags: dict[str, object]) -> None:
     assert problems(secrets_exposed, Flags(flags)) == []
 
 
 def test_only_the_door_that_is_open_is_named() -> None:
     (problem,) = problems(secrets_exposed, Flags({"listen": True, "api_auth": True}))
     assert problem.evidence["unprotected"] == ["its web page"]
+
+
+@pytest.mark.parametrize(
+    "flags", [{"nowebui": True, "api_auth": True}, {"listen": True, "api_auth": True, "gradio_auth": True}]
+)
+def test_what_a_password_does_not_protect_is_named(flags: dict[str, object]) -> None:
+    (problem,) = problems(secrets_exposed, Flags(flags))
+    assert "/internal/sysinfo" in problem.message
+    assert problem.fix is not None
+    assert "reverse proxy" in problem.fix[0]
+
+
+def test_a_password_that_the_api_shows_in_clear_is_warned_of() -> None:
+    (problem,) = problems(secrets_exposed, Flags({"server_name": "127.0.0.1", "gradio_auth": True}))
+    assert "cmd-flags shows the user and password" in problem.message

@@ -41,7 +41,7 @@ def test_other_differences_say_less(verdict: Verdict, severity: Severity) -> Non
 
 
 def test_a_leftover_says_whether_its_header_is_whole() -> None:
-    left = replace(model_file(path="/m/x.safetensors.corrupted"), unlisted="Forge renamed it")
+    left = replace(model_file(path="/m/x.safetensors.part"), unlisted="a download")
     cut = replace(left, fault=Fault("cut", "it is cut", ()))
     whole, broken = problems(model_file_listed, Files((left, cut, model_file())))
     assert whole.evidence["header"] == "its header is whole"

@@ -45,7 +45,9 @@ def test_a_broken_file_is_told_with_the_file_forge_renames(run: Run, tmp_path: P
     assert f"it renames {path} to {path}.corrupted" in ended.out
 
 
-def test_a_file_that_is_not_there_or_not_known_is_exit_3(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_exit_3_and_a_pickle_that_is_no_model_will_not_load(
+    run: Run, tmp_path: Path
+) -> None:
     pickle = tmp_path / "x.ckpt"
     pickle.write_bytes(b"\x80\x02}.")
-    assert [run("probe", "none.safetensors").status, run("probe", pickle).status] == [3, 3]
+    assert [run("probe", "none.safetensors").status, run("probe", pickle).status] == [3, 1]

@@ -223,8 +223,9 @@ def test_cure_that_does_not_work_says_to_restart(run: Run, forge: ForgeThread) -
     assert "not cured: Forge is still without a model; restart Forge" in ended.err
 
 
-def test_live_with_a_checkpoint_of_unknown_names_is_still_asked(run: Run, tmp_path: Path, forge: ForgeThread) -> None:
+def test_live_with_a_pickle_that_forge_would_rename_is_not_asked(run: Run, tmp_path: Path, forge: ForgeThread) -> None:
     path = tmp_path / "other.ckpt"
     path.write_bytes(b"PK\x03\x04" + bytes(64))
     ended = run("--forge", forge.url, "probe", path, "--live")
-    assert "does not list other.ckpt" in ended.err
+    assert "Forge would rename" in ended.err
+    assert "it was not asked" in ended.err

@@ -16,8 +16,8 @@ from forgediag.cli.profile_live import Live, status
 from forgediag.cli.profile_text import text
 from forgediag.history import History
 from forgediag.model import MB, Gap, Known, Nvml
-from forgediag.profile import Curve
-from forgediag.recording import Recorded, to_json
+from forgediag.profile.curve import Curve
+from forgediag.recording.document import Recorded, to_json
 from forgediag.testing.facts import FORGE, TARGET
 from forgediag.testing.forge import ForgeThread, Pace, Setup
 from forgediag.testing.jobs import job

@@ -11,7 +11,7 @@ from forgediag.cli import serving
 from forgediag.cli.serving import Service
 from forgediag.config import Config
 from forgediag.model import Gap, Known, Nvml
-from forgediag.profile import Curve
+from forgediag.profile.curve import Curve
 
 
 class NoGpus:

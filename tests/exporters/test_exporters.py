@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from forgediag.plugins import assets, exporters
+from forgediag.plugins import assets, exporters, files
 from forgediag_exporters import EXPORTERS
 
 
 def test_exporters_and_assets_are_found_through_their_entry_point() -> None:
-    assert {*exporters(), *assets()} >= set(EXPORTERS)
+    assert {*exporters(), *assets(), *files()} >= set(EXPORTERS)
 
 
 def test_every_exporter_has_a_name_of_its_own() -> None:

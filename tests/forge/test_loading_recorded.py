@@ -12,9 +12,10 @@ import pytest
 
 from forgediag.forge.loading import File, predict
 from forgediag.formats import safetensors
+from forgediag.formats.window import Held
 from forgediag.model import Prediction
 from forgediag.testing import loads
-from forgediag.testing.files import safetensors_header
+from forgediag.testing.files import Sparse, safetensors_header
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent.parent / "recorded" / "loads.json").read_text("utf-8"))
 BROKEN: Mapping[str, bytes] = {
@@ -31,14 +32,14 @@ def file(name: str, role: str) -> File:
     base, _, harm = name.partition("!")
     path = f"DIR/{role}-{name.replace('!', '_').replace('+', '_')}.safetensors"
     if base in BROKEN:
-        return File(path, safetensors.read(BROKEN[base], len(BROKEN[base])))
+        return File(path, safetensors.read(Held(BROKEN[base])))
     shapes = loads.checkpoint(base) if role == "checkpoint" else loads.module(base)
     head, size = safetensors_header({key: ("F16", shape) for key, shape in shapes.items()})
     if harm == "cut":
         size = size * 6 // 10
     if harm == "short":
         head, size = head[:200], 200
-    return File(path, safetensors.read(head, size))
+    return File(path, safetensors.read(Sparse(head, size)))
 
 
 def texts(numbers: list[int]) -> list[str]:

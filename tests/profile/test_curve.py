@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forgediag.profile import Curve
+from forgediag.profile.curve import Curve
 
 
 def curve(*points: tuple[float, int], limit: int = 100) -> Curve:

@@ -8,7 +8,10 @@ import pytest
 
 from forgediag.forge.log import BarMoved, Event, LoadBegan, Loaded, OutOfMemory, Raised, Seen, Unloaded
 from forgediag.model import MB, Gap, Job, Outcome, Progress
-from forgediag.profile import Curve, Ended, Facts, Recorder, Recording, finished
+from forgediag.profile.curve import Curve
+from forgediag.profile.job import Recording, finished
+from forgediag.profile.progress import Ended
+from forgediag.profile.recorder import Facts, Recorder
 
 
 def answer(step: int, steps: int = 4, *, count: int = 1, job: str = "txt2img") -> Progress:

@@ -10,7 +10,8 @@ import pytest
 
 from forgediag.model import MB, Gap, Header, Job
 from forgediag.plan import Card, Request, recommend
-from forgediag.profile.learning import Growth, Slowdown, growing, learned_speed, slower
+from forgediag.profile.learning import learned_speed
+from forgediag.profile.trends import Growth, Slowdown, growing, slower
 from forgediag.testing.headers import header
 from forgediag.testing.jobs import job
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from forgediag.forge.log import Loaded, Moved, Started, Unloaded
 from forgediag.model import MB, CudaMemory, GpuMemory, Ledger
-from forgediag.profile import Context, Holdings, Weights, ledger
+from forgediag.profile.ledger import Context, Holdings, Weights, ledger
 
 CARD = GpuMemory(12_000 * MB, 7_000 * MB, 4_600 * MB, 400 * MB)
 TORCH = CudaMemory(12_000 * MB, 4_000 * MB, 5_300 * MB, 0, 5_600 * MB, 0, 5_300 * MB, 0, 0, 0, 0, 0)

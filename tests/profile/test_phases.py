@@ -15,7 +15,7 @@ from forgediag.forge.log import (
     Tiled,
     Unloaded,
 )
-from forgediag.profile import Timeline, timeline
+from forgediag.profile.phases import Timeline, timeline
 
 ROOM = Unloaded(1024.0, "cuda:0", 0, (), ())
 TEXT, UNET, VAE = Loaded("JointTextEncoder"), Loaded("KModel"), Loaded("IntegratedAutoencoderKL")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forgediag.model import Gap, Progress
-from forgediag.profile import Ended, JobTracker
+from forgediag.profile.progress import Ended, JobTracker
 
 
 def idle(timestamp: str = "0", job_no: int = 0, *, interrupted: bool = False) -> Progress:

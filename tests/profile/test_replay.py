@@ -11,7 +11,9 @@ import pytest
 
 from forgediag.forge.log import LogReader, Seen
 from forgediag.model import MB, GpuMemory, Job, Phase
-from forgediag.profile import Curve, Holdings, Recording, Weights, finished, ledger
+from forgediag.profile.curve import Curve
+from forgediag.profile.job import Recording, finished
+from forgediag.profile.ledger import Holdings, Weights, ledger
 
 Case = dict[str, Any]
 CASES: dict[str, Case] = json.loads((Path(__file__).parents[1] / "golden" / "curves.json").read_text("utf-8"))

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from forgediag.model import MB, GpuMemory, Ledger, Part
-from forgediag.profile import Holdings, ledger
-from forgediag.recording import Recorded, RecordingError, from_json, html, to_json, trace
+from forgediag.profile.ledger import Holdings, ledger
 from forgediag.recording.chart import memory, stacked
+from forgediag.recording.document import Recorded, RecordingError, from_json, to_json
+from forgediag.recording.page import html
+from forgediag.recording.trace import trace
 from forgediag.testing.jobs import job
 
 JOB = job(1_700_000_000.0, swapped=2394)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from forgediag.model import Checkpoint, Files, Gap, Known, Listing, Module, Options
 from forgediag.sources import files as source
 from forgediag.sources.files import NOT_HASHED, NOT_SELECTED, FileReader, Version
+from forgediag.sources.window import FileWindow
 from forgediag.testing.files import vae_shapes, write_safetensors, write_sparse
 
 NO_OPTIONS = Gap("no options")
@@ -43,13 +45,13 @@ def read(reader: FileReader, rows: Listing, options: Known[Options] = NO_OPTIONS
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files whose headers are read from now on."""
     names: list[str] = []
-    real = source._head
+    real = source.opened
 
-    def head(local: str, name: str) -> tuple[bytes, int]:
+    def opened(local: str) -> AbstractContextManager[FileWindow]:
         names.append(Path(local).name)
-        return real(local, name)
+        return real(local)
 
-    monkeypatch.setattr(source, "_head", head)
+    monkeypatch.setattr(source, "opened", opened)
     return names
 
 
@@ -159,14 +161,14 @@ def test_a_file_that_becomes_a_pipe_before_it_is_opened_does_not_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_safetensors(tmp_path / "a.safetensors", vae_shapes())
-    real = source._head
+    real = source.opened
 
-    def swap(local: str, name: str) -> tuple[bytes, int]:
+    def swap(local: str) -> AbstractContextManager[FileWindow]:
         path.unlink()
         os.mkfifo(path)
-        return real(local, name)
+        return real(local)
 
-    monkeypatch.setattr(source, "_head", swap)
+    monkeypatch.setattr(source, "opened", swap)
     assert list(read(FileReader({}, None), listing(path)).unreadable.values()) == ["is not a regular file"]
 
 
@@ -180,10 +182,10 @@ def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
 def test_a_file_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_safetensors(tmp_path / "a.safetensors", vae_shapes())
 
-    def refuse(local: str, name: str) -> tuple[bytes, int]:
+    def refuse(local: str) -> AbstractContextManager[FileWindow]:
         raise PermissionError(13, "Permission denied", local)
 
-    monkeypatch.setattr(source, "_head", refuse)
+    monkeypatch.setattr(source, "opened", refuse)
     assert list(read(FileReader({}, None), listing(path)).unreadable.values()) == [
         "may not be read by the user forgediag runs as"
     ]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from forgediag.model import Gap, Install
-from forgediag.sources import install as source
 from forgediag.sources.install import read_install
 
 COMMIT = "dfdcbab685e57677014f05a3309b48cc87383167"
@@ -135,7 +134,7 @@ def test_a_directory_that_may_not_be_read_is_a_gap(forge: Path, monkeypatch: pyt
     def refuse(_: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(source, "_text", refuse)
+    monkeypatch.setattr("forgediag.sources.install.text_of", refuse)
     gap = read_install(str(forge))
     assert isinstance(gap, Gap)
     assert "cannot be read: Permission denied" in gap.reason

@@ -62,6 +62,8 @@ def test_a_target_knows_all_files_in_forges_folders_and_how_they_stand(tmp_path:
         "x.sft": ("checkpoint", False),
         "x.safetensors.corrupted": ("checkpoint", False),
     }
-    assert all(file.fault is None for file in local.files.files)
+    assert {Path(file.path).name: file.fault.id for file in local.files.files if file.fault is not None} == {
+        "x.safetensors.corrupted": "misplaced-vae"
+    }
     assert isinstance(local.verification, Verification)
     assert local.verification.counts == {"pending": 3}

@@ -1,0 +1,169 @@
+"""What happened to what it means: the root cause, what only followed from it, and what else went wrong before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from forgediag.explain.scan import Said, Turn, scan
+from forgediag.explain.signature import Signature, signatures
+
+KEPT = 50
+"""Kinds of trouble in one log that are kept, the newest."""
+
+FOLLOWING = 20
+"""Kinds of follow-ups kept for each."""
+
+EXCERPT = 10
+"""Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
+
+_RANK = {"error": 5, "wrapper": 4, None: 3, "follow-up": 2, "warning": 1, "note": 0, "harmless": -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that went wrong: its root, what followed from it, and how often.
+
+    `inner`: the first error of the chain where it is one that no signature knows and Forge's word for any failure
+    came after it.
+    """
+
+    root: Said
+    follow_ups: tuple[Said, ...] = ()
+    inner: str = ""
+    times: int = 1
+
+    @property
+    def rank(self) -> int:
+        """How much it matters: 5 an error with a known cause, 3 an unknown one, 1 works, 0 usual."""
+        return _RANK[self.root.signature.level if self.root.signature else None]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a log says. `troubles`: the newest first, those that break something before those that do not."""
+
+    lines: int
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether the cause of the first trouble is known."""
+        return bool(self.troubles) and self.troubles[0].root.signature is not None
+
+
+@dataclass(slots=True)
+class _Log:
+    """The troubles seen so far, by what they are; the newest last."""
+
+    troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
+    episode: list[Said] = field(default_factory=list[Said])
+    failed: str = ""
+
+    def turn(self, turn: Turn) -> None:
+        self.close()
+        if turn.kind != "load":
+            self.failed = ""
+
+    def say(self, said: Said) -> None:
+        if len(self.episode) < 200 and (said.signature is None or said.signature.level != "harmless"):
+            self.episode.append(said)
+
+    def close(self) -> None:
+        episode, self.episode = self.episode, []
+        if not episode:
+            return
+        trouble = _trouble(episode)
+        root = trouble.root.signature
+        if root is not None and (earlier := self._earlier(root)):
+            old = self.troubles[earlier]
+            self.troubles[earlier] = replace(old, follow_ups=_add(old, (trouble.root, *trouble.follow_ups)))
+            return
+        key = _key(trouble.root)
+        if key in self.troubles:
+            old = self.troubles.pop(key)
+            trouble = replace(trouble, follow_ups=_add(trouble, old.follow_ups), times=old.times + 1)
+        self.troubles[key] = trouble
+        if trouble.rank > 2:
+            self.failed = key
+        if len(self.troubles) > KEPT:
+            del self.troubles[next(iter(self.troubles))]
+
+    def _earlier(self, root: Signature) -> str:
+        if root.level == "follow-up" and self.failed in self.troubles:
+            return self.failed
+        return next((key for key in reversed(self.troubles) if key in root.after), "")
+
+
+def explain(lines: Iterable[str]) -> Explanation:
+    """The root cause of what went wrong in a console's lines, its follow-ups, and what went wrong before.
+
+    Lines come without their ends; colours, boxes, padding and wrapping are no matter. Time is linear in the text,
+    memory bounded.
+    """
+    log, counter = _Log(), _Counter(lines)
+    for event in scan(counter, signatures()):
+        if isinstance(event, Turn):
+            log.turn(event)
+        else:
+            log.say(event)
+    log.close()
+    return Explanation(counter.count, tuple(_ordered(log.troubles.values(), excerpt=counter.count <= EXCERPT)))
+
+
+class _Counter:
+    """The lines, counted."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.count += 1
+            yield line
+
+
+def _trouble(episode: list[Said]) -> Trouble:
+    """The root is the first of what matters most: a known error before an unknown one, that before mere warnings."""
+    inner = _absorb(episode)
+    root = max(episode, key=_rank)
+    kept: dict[str, Said] = {}
+    for said in episode:
+        if said.signature is not None and said.signature is not root.signature and said.signature.level != "note":
+            kept.setdefault(_key(said), said)
+    return Trouble(root, tuple(kept.values())[:FOLLOWING], inner if _rank(root) == _RANK["wrapper"] else "")
+
+
+def _absorb(episode: list[Said]) -> str:
+    """Take out unknown errors of chains that hold a known one; the first such error's text."""
+    known = {said.chain for said in episode if said.chain and _rank(said) > _RANK[None]}
+    unknown = [said for said in episode if said.signature is None and said.chain in known]
+    for said in unknown:
+        episode.remove(said)
+    return unknown[0].text if unknown else ""
+
+
+def _rank(said: Said) -> int:
+    return _RANK[said.signature.level if said.signature else None]
+
+
+def _key(said: Said) -> str:
+    return said.signature.id if said.signature else f"? {said.text[:120]}"
+
+
+def _add(trouble: Trouble, more: Iterable[Said]) -> tuple[Said, ...]:
+    """Its follow-ups and more, each kind once."""
+    kept = {_key(said): said for said in trouble.follow_ups}
+    for said in more:
+        if said.signature is not trouble.root.signature:
+            kept.setdefault(_key(said), said)
+    return tuple(kept.values())[:FOLLOWING]
+
+
+def _ordered(troubles: Iterable[Trouble], *, excerpt: bool) -> Iterator[Trouble]:
+    newest = sorted(troubles, key=lambda trouble: trouble.root.line, reverse=True)
+    yield from (trouble for trouble in newest if trouble.rank > _RANK["warning"])
+    yield from (trouble for trouble in newest if trouble.rank == _RANK["warning"])
+    if excerpt:
+        yield from (trouble for trouble in newest if trouble.rank == _RANK["note"])

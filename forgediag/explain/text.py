@@ -1,0 +1,34 @@
+"""A console's lines made plain: no colours, no boxes, no file names that a logger added at the right."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 8000
+"""Characters of a line that are looked at."""
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]{0,24}[ -/]{0,4}[@-~]|\x1b\][^\x07\n]{0,200}\x07|[\x00-\x08\x0b-\x1f]")
+_LOGGER = re.compile(r" {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? *$")
+_PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?)")
+_BOX = re.compile("[─-╿❱]{1,4000}")
+_FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
+
+
+def plain(line: str) -> str:
+    """The line without colours, control characters, a logger's columns and a time in front."""
+    line = line[:LONGEST].rstrip()
+    if "\x1b" in line or not line.isprintable():
+        line = _CONTROL.sub("", line.replace("\t", "    "))
+    if ".py" in line:
+        line = _LOGGER.sub("", line)
+    return _PREFIX.sub("", line) if line[:2] == "20" else line
+
+
+def framed(line: str) -> bool:
+    """Whether it belongs to a box that rich drew around a traceback."""
+    return bool(line) and line.lstrip()[:1] in "│┃╭╰┌└" and bool(line.strip())
+
+
+def squeezed(line: str) -> str:
+    """The line without white space and the lines of boxes, so that wrapping and padding are no matter."""
+    return "".join(_BOX.sub("", line).split())

@@ -1,0 +1,219 @@
+"""Logs to their root causes."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from forgediag.explain import Explanation, explain
+
+HERE = Path(__file__).parent
+LOAD = "Loading Model: {'checkpoint_info': {'filename': '/m/x.safetensors', 'hash': '1'}, 'additional_modules': []}"
+DONE = "Total progress: 100%|██████████| 20/20 [00:06<00:00,  3.10it/s]"
+NO_CLIP = "AssertionError: You do not have CLIP state dict!"
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."
+
+
+def read(name: str) -> Explanation:
+    return explain((HERE / "logs" / f"{name}.log").read_text("utf-8").split("\n"))
+
+
+def roots(explanation: Explanation) -> list[str]:
+    return [trouble.root.signature.id if trouble.root.signature else "?" for trouble in explanation.troubles]
+
+
+def follow_ups(explanation: Explanation) -> list[str]:
+    return [said.signature.id if said.signature else "?" for said in explanation.troubles[0].follow_ups]
+
+
+def raised(error: str) -> list[str]:
+    return ["Traceback (most recent call last):", '  File "x.py", line 1, in f', "    f()", error]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("a-truncated60", "safetensors-incomplete-metadata"),
+        ("f-sd15-with-16ch-vae", "vae-16ch-on-4ch-model"),
+        ("k-zip-truncated-ckpt", "pytorch-stream-reader"),
+        ("n5-gguf-fluxlike-tiny", "no-clip-state-dict"),
+        ("f3-decoder-only-vae", "vae-missing-keys-log"),
+    ],
+)
+def test_a_recorded_failure_has_its_one_root_cause(name: str, cause: str) -> None:
+    assert roots(read(name)) == [cause]
+
+
+def test_what_follows_is_named_as_such_even_after_the_next_load() -> None:
+    assert follow_ups(read("a-truncated60")) == [
+        "file-renamed-corrupted",
+        "failed-to-recognize-model-type",
+        "model-file-missing",
+        "none-sd-checkpoint-info",
+    ]
+
+
+def test_a_good_run_needs_no_explanation() -> None:
+    assert read("good-txt2img").troubles == ()
+
+
+def test_the_newest_trouble_comes_first() -> None:
+    explanation = explain([LOAD, *raised(NO_CLIP), LOAD, DONE, *raised(OOM)])
+    assert roots(explanation) == ["oom-cuda-any", "no-clip-state-dict"]
+
+
+def test_the_same_trouble_again_is_counted_with_its_last_line() -> None:
+    trouble = explain([LOAD, *raised(NO_CLIP), LOAD, *raised(NO_CLIP)]).troubles[0]
+    assert (trouble.times, trouble.root.line) == (2, 10)
+
+
+def test_an_unknown_error_is_not_given_a_cause() -> None:
+    explanation = explain(raised("ZeroDivisionError: division by zero"))
+    assert roots(explanation) == ["?"]
+    assert not explanation.known
+    assert explanation.troubles[0].root.text == "ZeroDivisionError: division by zero"
+
+
+def test_the_unknown_first_error_of_a_chain_stands_beside_the_wrapper() -> None:
+    chain = [
+        *raised("ZeroDivisionError: division by zero"),
+        "",
+        "During handling of the above exception, another exception occurred:",
+        "",
+        *raised("ValueError: Failed to recognize model type!"),
+    ]
+    trouble = explain(chain).troubles[0]
+    assert trouble.root.signature is not None
+    assert trouble.root.signature.id == "failed-to-recognize-model-type"
+    assert trouble.inner == "ZeroDivisionError: division by zero"
+
+
+def test_warnings_come_after_errors_and_usual_lines_only_in_excerpts() -> None:
+    low = "[Low GPU VRAM Warning] Your current GPU free memory is 223.35 MB for this diffusion iteration."
+    swap = "CPU Swap Loaded (blocked method): 2142.00 MB, GPU Loaded: 20558.13 MB"
+    excerpt = [LOAD, *raised(NO_CLIP), LOAD, low, DONE, swap]
+    assert roots(explain(excerpt)) == ["no-clip-state-dict", "low-gpu-vram-warning", "cpu-swap-loaded"]
+    assert roots(explain(excerpt + ["fine"] * 100)) == ["no-clip-state-dict", "low-gpu-vram-warning"]
+
+
+def test_colours_columns_boxes_and_wrapping_are_no_matter() -> None:
+    neo = [
+        "\x1b[31mFailed to load diffusion model...    \x1b[0m          sd_models.py :: ERROR",
+        "(check README for supported models)          sd_models.py :: ERROR",
+    ]
+    assert roots(explain(neo)) == ["neo-failed-to-recognize-model"]
+    box = [
+        "╭── Traceback (most recent call last) ──╮",
+        "│ x.py:3 in f │",
+        "╰───────────────╯",
+        "AssertionError: You do not",
+    ]
+    assert roots(explain([*box, "have CLIP state dict!"])) == ["no-clip-state-dict"]
+
+
+def test_what_a_progress_bar_overwrote_is_read() -> None:
+    line = f" 5%|▌ | 1/20\r{OOM}\r 10%|█ | 2/20\r"
+    assert roots(explain([line])) == ["oom-cuda-any"]
+
+
+def test_an_indented_traceback_of_a_script_ends_at_its_error() -> None:
+    script = ["*** Error loading script: a.py", *(f"    {line}" for line in raised("KeyError: 'gelu_new'"))]
+    starred = [f"*** {line}" for line in raised("KeyError: 'gelu_new'")]
+    assert roots(explain([*script, "---", *starred])) == ["t5-gelu-new"]
+
+
+def test_localised_windows_texts_match_by_number() -> None:
+    german = "OSError: Die Auslagerungsdatei ist zu klein, um diesen Vorgang durchzuführen. (os error 1455)"
+    assert roots(explain(raised(german))) == ["page-file-too-small"]
+    assert roots(explain(raised("OSError: [WinError 1455] 页面文件太小."))) == ["page-file-too-small"]
+
+
+def test_the_layer_that_does_not_fit_decides_inside_a_long_message() -> None:
+    message = [
+        "RuntimeError: Error(s) in loading state_dict for IntegratedFluxTransformer2DModel:",
+        "\tsize mismatch for img_in.weight: copying a param with shape torch.Size([3072, 384]) from checkpoint",
+    ]
+    assert roots(explain([*raised(message[0]), message[1]])) == ["flux-fill-img-in"]
+
+
+def test_lines_of_others_inside_a_traceback_do_not_end_it() -> None:
+    lines = raised(NO_CLIP)
+    lines[3:3] = ['INFO:     127.0.0.1:1 - "GET /sdapi/v1/progress HTTP/1.1" 200 OK', "  0%|  | 0/20"]
+    assert roots(explain([LOAD, *lines])) == ["no-clip-state-dict"]
+
+
+def test_a_traceback_that_a_new_load_breaks_off_is_over() -> None:
+    assert roots(explain([*raised("")[:3], LOAD, *raised(NO_CLIP)])) == ["no-clip-state-dict"]
+    assert roots(explain([*raised("")[:3], "The above exception was the direct cause of", *raised(NO_CLIP)])) == [
+        "no-clip-state-dict"
+    ]
+
+
+def test_frames_tell_where_the_error_itself_says_nothing() -> None:
+    frame = '  File "quants.py", line 163, in dequantize_pytorch'
+    assert roots(explain([frame])) == ["gguf-dequantize-t5"]
+    assert roots(explain([frame, "TypeError: odd"])) == ["gguf-dequantize-t5"]
+    assert roots(explain([frame, *["    x()"] * 500, "fine"])) == ["gguf-dequantize-t5"]
+    assert roots(explain(['  File "a.py", line 1, in f', *["    x()"] * 500, "fine"])) == []
+
+
+def test_what_a_failed_load_leaves_follows_from_it_after_the_next_load_too() -> None:
+    stuck = "AttributeError: 'NoneType' object has no attribute 'sd_checkpoint_info'"
+    explanation = explain([LOAD, *raised(NO_CLIP), LOAD, *raised(stuck), *raised(NO_CLIP), LOAD, *raised(stuck)])
+    assert roots(explanation) == ["no-clip-state-dict"]
+    assert follow_ups(explanation) == ["none-sd-checkpoint-info"]
+
+
+def test_an_unknown_error_without_its_traceback_is_one_too() -> None:
+    assert roots(explain(["ZeroDivisionError: division by zero"])) == ["?"]
+
+
+def test_two_chains_are_not_one() -> None:
+    explanation = explain([*raised("ZeroDivisionError: one"), *raised(NO_CLIP), *raised(NO_CLIP)])
+    assert roots(explanation) == ["no-clip-state-dict"]
+
+
+def test_a_root_that_comes_again_as_a_follow_up_is_not_its_own() -> None:
+    gone = 'FileNotFoundError: No such file or directory: "/m/x.safetensors"'
+    cut = "safetensors_rust.SafetensorError: Error while deserializing header: MetadataIncompleteBuffer"
+    explanation = explain([LOAD, *raised(cut), LOAD, *raised(gone), *raised(cut)])
+    assert roots(explanation) == ["safetensors-incomplete-metadata"]
+    assert follow_ups(explanation) == ["model-file-missing"]
+
+
+def test_a_start_of_the_program_ends_what_was_stuck() -> None:
+    stuck = "AttributeError: 'NoneType' object has no attribute 'sd_checkpoint_info'"
+    again = explain([LOAD, *raised(NO_CLIP), "Launching Web UI with arguments:", *raised(stuck)])
+    assert roots(again) == ["none-sd-checkpoint-info", "no-clip-state-dict"]
+
+
+def test_an_answer_of_200_ends_an_episode() -> None:
+    answer = 'INFO:     127.0.0.1:1 - "POST /sdapi/v1/txt2img HTTP/1.1" 200 OK'
+    assert roots(explain([*raised(NO_CLIP), answer, *raised(OOM)])) == ["oom-cuda-any", "no-clip-state-dict"]
+
+
+def test_troubles_and_follow_ups_are_bounded() -> None:
+    many = [line for number in range(200) for line in (LOAD, *raised(f"ZeroDivisionError: {number}"))]
+    assert len(explain(many).troubles) == 50
+    assert len(explain([*raised(NO_CLIP) * 400]).troubles) == 1
+
+
+def test_a_log_longer_than_a_batch_keeps_its_line_numbers() -> None:
+    for before in (3990, 3995, 3999, 4000, 9001):
+        explanation = explain([*["fine"] * before, *raised(NO_CLIP)])
+        assert [trouble.root.line for trouble in explanation.troubles] == [before + 4]
+
+
+def test_hostile_lines_take_linear_time() -> None:
+    began = time.perf_counter()
+    explain(["Error(s) in loading state_dict for " * 30_000, "CUDA out of memory. Tried to allocate GPU " * 30_000] * 5)
+    explain(["Traceback (most recent call last):"] * 20_000)
+    assert time.perf_counter() - began < 5
+
+
+def test_the_first_run_over_the_held_out_texts_stays_as_noted() -> None:
+    held_out = json.loads((HERE / "held_out.json").read_text("utf-8"))
+    assert (len(held_out), sum(text["first_run"] == text["cause"] for text in held_out)) == (36, 13)
+    for text in held_out:
+        assert roots(explain(text["text"].split("\n")))[:1] == [text["cause"]], text["source"]
