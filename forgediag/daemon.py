@@ -8,16 +8,16 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forgediag.check import Check, run_checks
-from forgediag.config import Config, state_dir
+from forgediag.check import Check
+from forgediag.config import Config, TargetConfig, state_dir
 from forgediag.gpus import GpuSource
 from forgediag.history import Chronicle, HistoryWriter, Limits
+from forgediag.judge import Judge
 from forgediag.model import (
     MB,
-    CheckResult,
-    Finding,
     Gap,
     GpuMemory,
     Host,
@@ -28,6 +28,7 @@ from forgediag.model import (
     Report,
     Snapshot,
 )
+from forgediag.multi import alone
 from forgediag.notice import Notices
 from forgediag.profile.recent import Recorded
 from forgediag.sources.host import read_host, read_own
@@ -35,14 +36,15 @@ from forgediag.sources.meter import Meter
 from forgediag.sources.thread import in_thread
 
 if TYPE_CHECKING:
+    from forgediag.sources.poll import Read
     from forgediag.watch import Watch
     from forgediag.watchers import Watchers
 
-JUDGE_AT_LEAST_EVERY = 5.0
-"""Seconds after which checks run again though no source said that anything changed (GPU and host memory move)."""
-
 ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
+
+FIRST_POLL = 2.0
+"""Seconds in which every target's first poll is waited for: one that hangs must not keep the others' facts back."""
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,8 @@ class Daemon:
             clock: monotonic seconds, the ones the sampler counts in.
             wall: Unix seconds.
         """
-        self._config, self._checks, self._gpus = config, checks, gpus
+        self._config, self._gpus = config, gpus
+        self._judge = Judge(checks, clock)
         self._on_report = on_report
         self._clock, self._wall = clock, wall
         self._busy: set[str] = set()
@@ -91,10 +94,8 @@ class Daemon:
         self._recorded: dict[str, Recorded] = {}
         self._recorded_at = clock()
         self._report: Report | None = None
+        self._started = clock()
         self._was_stuck = False
-        self._judged_at = float("-inf")
-        self._findings: tuple[Finding, ...] = ()
-        self._results: tuple[CheckResult, ...] = ()
 
     def _watchers(self) -> Watchers | None:
         """What watches the Forges; nothing of it is imported where there is none."""
@@ -179,7 +180,7 @@ class Daemon:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(watch.poll.changed.wait(), self._config.pace.files)
             watch.poll.changed.clear()
-            self._judged_at = float("-inf")
+            self._judge.doubt(watch.poll.target.name)
             await asyncio.sleep(self._config.pace.tick)
 
     async def _advise(self, watch: Watch) -> None:
@@ -199,24 +200,12 @@ class Daemon:
         self._nvml_meter.record(nvml, 0.0, self._wall())
         for watch in self._watches:
             watch.listen()
-        snapshot = Snapshot(
-            at=self._wall(),
-            targets=tuple(watch.observe(nvml) for watch in self._watches),
-            nvml=nvml,
-            host=self._host,
-            sources=tuple(meter.read() for meter in self._meters()),
-            tallies={watch.poll.target.name: watch.poll.counts.read() for watch in self._watches},
-            sampler_lag=self._gpus.lag,
-            own=self._own,
-            recent=self._recent(nvml),
-        )
         stuck = self._gpus.stuck is not None
-        if stuck != self._was_stuck or self._clock() - self._judged_at >= JUDGE_AT_LEAST_EVERY:
-            self._findings, self._results = run_checks(self._checks, snapshot, self._clock)
-            self._judged_at = self._clock()
+        if stuck != self._was_stuck:
+            self._judge.doubt()
         self._was_stuck = stuck
-        advice = {watch.poll.target.name: watch.adviser.advice for watch in self._watches}
-        self._report = Report(snapshot, self._findings, self._results, advice)
+        snapshot = replace(self._observe(nvml, self._watches, self._meters()), recent=self._recent(nvml))
+        self._report = self._conclude(snapshot, self._watches)
         if self._chronicle is not None:
             self._chronicle.follow(self._report)
         if self._notices is not None:
@@ -224,6 +213,39 @@ class Daemon:
         if self._on_report:
             self._on_report(self._report)
         return self._report
+
+    def _observe(self, nvml: Known[Nvml], watches: Sequence[Watch], meters: Sequence[Meter]) -> Snapshot:
+        return Snapshot(
+            at=self._wall(),
+            targets=tuple(watch.observe(nvml) for watch in watches),
+            nvml=nvml,
+            host=self._host,
+            sources=tuple(meter.read() for meter in meters),
+            tallies={watch.poll.target.name: watch.poll.counts.read() for watch in watches},
+            sampler_lag=self._gpus.lag,
+            own=self._own,
+        )
+
+    def _conclude(self, snapshot: Snapshot, watches: Sequence[Watch]) -> Report:
+        findings, results = self._judge.judge(snapshot)
+        return Report(snapshot, findings, results, {watch.poll.target.name: watch.adviser.advice for watch in watches})
+
+    @property
+    def targets(self) -> Sequence[TargetConfig]:
+        """The configured Forges."""
+        return self._config.targets
+
+    async def probe(self, name: str, seconds: float) -> tuple[Report, Sequence[Read]]:
+        """A report of one target alone after a fresh look at it within `seconds`, and what was read meanwhile."""
+        watch = next(watch for watch in self._watches if watch.poll.target.name == name)
+        started = self._clock()
+        fresh = await watch.poll.fresh(seconds)
+        waited = self._clock() - started
+        watch.listen()
+        meters = (watch.poll.meter, watch.local.meter)
+        report = self._conclude(self._observe(self._gpus.snapshot(), [watch], meters), [watch])
+        reads = [read for read in watch.poll.reads if read.at >= started]
+        return alone(report, fresh=fresh, seconds=waited), reads
 
     def _recent(self, nvml: Known[Nvml]) -> dict[str, Recent]:
         """Memory used on each card in the last seconds; a card that cannot be read now leaves a hole."""
@@ -245,16 +267,17 @@ class Daemon:
         return own + [meter for watch in self._watches for meter in (watch.poll.meter, watch.local.meter)]
 
     def report(self) -> Report | None:
-        """The newest report; None before the first poll is done.
+        """The newest report; None before the first poll is done, or has taken too long to wait for.
 
         A driver call that has begun to hang is noticed here at once, not at the next tick.
         """
         if (self._gpus.stuck is not None) != self._was_stuck:
             self.tick()
         report = self._report
-        if report is None or any(_starting(target.forge) for target in report.snapshot.targets):
+        if report is None:
             return None
-        return report
+        patient = self._clock() - self._started < FIRST_POLL
+        return None if patient and any(_starting(target.forge) for target in report.snapshot.targets) else report
 
 
 def _starting(fact: object) -> bool:

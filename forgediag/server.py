@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from forgediag.export import Exporter, StaticFile
-from forgediag.http import Request, Response
+from forgediag.http import Handler, Request, Response
 from forgediag.model import Report
 
 WORTH_COMPRESSING = 500
 """Bytes below which gzip saves nothing: the answer fits one packet anyway."""
 
-HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-PLAIN = "text/plain; charset=utf-8"
+PLAIN: Mapping[str, str] = {"content-type": "text/plain; charset=utf-8"}
 
 KEPT = "public, max-age=31536000, immutable"
 """How long a static file may be kept: its address changes with its content."""
@@ -60,6 +59,7 @@ class Site:
             files: what their pages link to.
         """
         self._report = report
+        self.pages: dict[str, Handler] = {"/healthz": _alive, "/readyz": self._ready}
         self._routes: dict[str, list[Exporter]] = {}
         for exporter in exporters:
             if exporter.path is not None:
@@ -67,34 +67,30 @@ class Site:
         self._files = {file.path: file for file in files}
         self._renderings: dict[tuple[str, bool], _Rendering] = {}
 
-    def handle(self, request: Request) -> Response:
-        """One answer."""
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        """One answer. `pages` are further paths, answered by themselves."""
         if request.method not in {"GET", "HEAD"}:
-            return Response(405, {"content-type": PLAIN, "allow": "GET, HEAD", **HEADERS}, b"only GET and HEAD\n")
+            return Response(405, {**PLAIN, "allow": "GET, HEAD"}, b"only GET and HEAD\n")
+        if (page := self.pages.get(request.path)) is not None:
+            return page(request)
         report = self._report()
-        if request.path == "/healthz":
-            return Response(200, {"content-type": PLAIN, **HEADERS}, b"ok\n")
-        if request.path == "/readyz":
-            ready = report is not None
-            text = b"ready\n" if ready else b"the first poll is not done yet\n"
-            return Response(200 if ready else 503, {"content-type": PLAIN, **HEADERS}, text)
-        compressed = _accepts_gzip(request.headers.get("accept-encoding", ""))
         if (file := self._files.get(request.path)) is not None:
-            return _file(file, compressed=compressed)
+            return _file(file, compressed=_accepts_gzip(request.headers.get("accept-encoding", "")))
         choices = self._routes.get(request.path)
         if choices is None:
-            paths = " ".join(sorted([*self._routes, "/healthz", "/readyz"]))
-            return Response(404, {"content-type": PLAIN, **HEADERS}, f"not here; there is: {paths}\n".encode())
-        return self._newest(choices, request.headers.get("accept", ""), report, compressed=compressed)
-
-    def _newest(self, choices: Sequence[Exporter], accept: str, report: Report | None, *, compressed: bool) -> Response:
+            paths = " ".join(sorted([*self._routes, *self.pages]))
+            return Response(404, PLAIN, f"not here; there is: {paths}\n".encode())
         if report is None:
-            return Response(
-                503,
-                {"content-type": PLAIN, "retry-after": "1", "refresh": "1", **HEADERS},  # a browser asks again
-                b"the first poll is not done yet\n",
-            )
-        return self._render(_choose(choices, accept), report, compressed=compressed)
+            return NOT_YET
+        return self._render(*_wanted(choices, request), report)
+
+    def _ready(self, _: Request) -> Response:
+        return NOT_YET if self._report() is None else Response(200, PLAIN, b"ready\n")
+
+    def metrics(self, report: Report, request: Request) -> Response:
+        """Another report than the newest as /metrics would have it."""
+        exporter, compressed = _wanted(self._routes["/metrics"], request)
+        return _respond(exporter, report, compressed=compressed)
 
     def warm(self, report: Report) -> None:
         """Render what is about to be asked for, so that a scraper's next request only has to be sent bytes."""
@@ -102,7 +98,7 @@ class Site:
             if known.expected(report.snapshot.at):
                 known.report, known.response = report, _respond(known.exporter, report, compressed=known.compressed)
 
-    def _render(self, exporter: Exporter, report: Report, *, compressed: bool) -> Response:
+    def _render(self, exporter: Exporter, compressed: bool, report: Report) -> Response:  # noqa: FBT001 - of _wanted
         key, now = (exporter.name, compressed), report.snapshot.at
         known = self._renderings.get(key)
         if known is None:
@@ -115,18 +111,24 @@ class Site:
         return known.response
 
 
+NOT_YET = Response(
+    503,
+    {**PLAIN, "retry-after": "1", "refresh": "1"},  # a browser asks again
+    b"the first poll is not done yet\n",
+)
+
+
+def _alive(_: Request) -> Response:
+    return Response(200, PLAIN, b"ok\n")
+
+
 def _file(file: StaticFile, *, compressed: bool) -> Response:
-    headers = {"content-type": file.media_type, "vary": "accept-encoding", **HEADERS, "cache-control": KEPT}
+    headers = {"content-type": file.media_type, "vary": "accept-encoding", "cache-control": KEPT}
     return _response(headers, file.content(), compressed=compressed)
 
 
 def _respond(exporter: Exporter, report: Report, *, compressed: bool) -> Response:
-    headers = {
-        "content-type": exporter.media_type,
-        "vary": "accept, accept-encoding",
-        **HEADERS,
-        **dict(exporter.headers),
-    }
+    headers = {"content-type": exporter.media_type, "vary": "accept, accept-encoding", **dict(exporter.headers)}
     return _response(headers, exporter.render(report), compressed=compressed)
 
 
@@ -135,6 +137,12 @@ def _response(headers: dict[str, str], body: bytes, *, compressed: bool) -> Resp
         body = gzip.compress(body, 1, mtime=0)
         headers["content-encoding"] = "gzip"
     return Response(200, headers, body)
+
+
+def _wanted(choices: Sequence[Exporter], request: Request) -> tuple[Exporter, bool]:
+    """The exporter a request asks for, and whether its client can read gzip."""
+    exporter = _choose(choices, request.headers.get("accept", ""))
+    return exporter, _accepts_gzip(request.headers.get("accept-encoding", ""))
 
 
 def _accepts_gzip(header: str) -> bool:

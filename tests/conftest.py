@@ -80,8 +80,8 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calla
     binary = _debian("prometheus")
     with ExitStack() as stack:
 
-        def start(targets: Sequence[str], rules: Sequence[Path] = ()) -> Prometheus:
+        def start(targets: Sequence[str], rules: Sequence[Path] = (), discovery: Sequence[str] = ()) -> Prometheus:
             directory = tmp_path_factory.mktemp("prometheus")
-            return stack.enter_context(running(directory, targets, rules=rules, binary=binary))
+            return stack.enter_context(running(directory, targets, rules=rules, discovery=discovery, binary=binary))
 
         yield start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,48 @@ def test_one_look_at_a_forge_that_is_down_tries_both_default_addresses(
     forge = report.snapshot.targets[0].forge
     assert isinstance(forge, Gap)
     assert forge.reason == "nothing answers at http://127.0.0.1:9 or http://127.0.0.1:11"
+
+
+def test_a_probe_has_its_target_alone_and_fresh(tmp_path: Path) -> None:
+    async def act() -> None:
+        async with SimulatedForge() as one, SimulatedForge() as two:
+            targets = (TargetConfig("one", url=one.url), TargetConfig("two", url=two.url))
+            both = replace(config(one.url, tmp_path), targets=targets, pace=replace(FAST, progress=60.0))
+            daemon = Daemon(both, checks(), ScriptedGpus())
+            stop = asyncio.Event()
+            running = asyncio.ensure_future(daemon.run(stop))
+            await until(daemon.report)
+            await two.go_down()
+            report, reads = await daemon.probe("two", 5.0)
+            assert [target.name for target in report.snapshot.targets] == ["two"]
+            assert isinstance(report.snapshot.targets[0].forge, Gap)
+            assert {result.target for result in report.results} == {"two"}
+            assert [health.source for health in report.snapshot.sources] == ["forge:two", "files:two"]
+            assert reads[0].endpoint == "progress"
+            assert isinstance(known(daemon).snapshot.targets[0].forge, Forge)
+            stop.set()
+            await running
+
+    asyncio.run(act())
+
+
+def test_a_forge_whose_first_answer_hangs_does_not_keep_the_others_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forgediag.daemon.FIRST_POLL", 0.3)
+
+    async def act() -> None:
+        async with SimulatedForge() as one, SimulatedForge() as two:
+            two.fault("hang")
+            targets = (TargetConfig("one", url=one.url), TargetConfig("two", url=two.url, timeout=30.0))
+            daemon = Daemon(replace(config(one.url, tmp_path), targets=targets), checks(), ScriptedGpus())
+            stop = asyncio.Event()
+            running = asyncio.ensure_future(daemon.run(stop))
+            await asyncio.sleep(0.1)
+            assert daemon.report() is None
+            await until(daemon.report)
+            assert isinstance(known(daemon).snapshot.targets[0].forge, Forge)
+            stop.set()
+            await running
+
+    asyncio.run(act())

@@ -180,7 +180,8 @@ def test_a_head_of_a_stream_has_no_body() -> None:
 def test_a_bad_request_is_refused_in_a_word(raw: bytes, status: int) -> None:
     answer = talk(hello, sends(raw, eof=False), body_bytes=2000)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
-    assert answer.count(b"\n") < 8
+    assert answer.partition(b"\r\n\r\n")[2].count(b"\n") == 1
+    assert b"x-content-type-options: nosniff" in answer
 
 
 def test_a_handler_that_fails_says_so_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -253,18 +254,74 @@ def test_a_silent_connection_is_closed() -> None:
     assert talk(hello, sends(eof=False), idle_seconds=0.1) == b""
 
 
-def test_one_connection_too_many_is_turned_away() -> None:
+def test_of_too_many_connections_the_longest_silent_one_makes_room() -> None:
     async def client(server: Server) -> bytes:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         await asyncio.sleep(0.05)
-        answer = await sends(GET, eof=False)(server)
+        answer = await sends(LAST)(server)
+        assert await held[0][0].read() == b""
+        held[1][1].write(LAST)
+        assert b"hello /last" in await held[1][0].read()
         for _, writer in held:
             await hang_up(writer)
-        await asyncio.sleep(0.05)
-        assert (await sends(LAST)(server)).endswith(b"hello /last")
         return answer
 
-    assert b"503" in talk(hello, client, connections=2).split(b"\r\n", maxsplit=1)[0]
+    assert talk(hello, client, connections=2).endswith(b"hello /last")
+
+
+def test_a_client_is_turned_away_when_all_others_are_being_answered() -> None:
+    async def client(server: Server) -> bytes:
+        held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        for _, writer in held:
+            writer.write(GET)
+        await asyncio.sleep(0.05)
+        answer = await sends(eof=False)(server)
+        for _, writer in held:
+            await hang_up(writer)
+        return answer
+
+    async def slow(_: Request) -> Response:
+        await asyncio.sleep(1)
+        return Response(200)
+
+    assert talk(slow, client, connections=2).startswith(b"HTTP/1.1 503 ")
+
+
+def test_who_pipelines_without_reading_does_not_fill_the_memory_and_is_dropped() -> None:
+    handled: list[str] = []
+
+    def big(request: Request) -> Response:
+        handled.append(request.path)
+        return Response(200, {}, b"x" * 100_000)
+
+    async def client(server: Server) -> bytes:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(GET * 1000)
+        await asyncio.sleep(0.6)
+        assert len(handled) < 200
+        assert len(server.crowd) == 0
+        await hang_up(writer)
+        return b"dropped"
+
+    assert talk(big, client, write_seconds=0.3) == b"dropped"
+
+
+def test_who_reads_slowly_gets_every_pipelined_answer() -> None:
+    async def client(server: Server) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(GET * 100 + LAST)
+        await asyncio.sleep(0.2)
+        answer = await reader.read()
+        await hang_up(writer)
+        return answer
+
+    answer = talk(lambda request: Response(200, {}, request.path.encode() + b"x" * 100_000), client)
+    assert answer.count(b"HTTP/1.1 200") == 101
+
+
+def test_a_length_of_many_digits_is_refused() -> None:
+    request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"
+    assert talk(hello, sends(request, eof=False)).split(b" ")[1] in {b"400", b"413"}
 
 
 def test_a_thousand_connections_are_served_one_after_the_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from forgediag import __version__
-from forgediag.model import Own, Report, SourceHealth
+from forgediag.model import Own, Probe, Report, SourceHealth
 from forgediag_exporters.metric import Metric, Sample, Samples
 
 
@@ -27,6 +27,13 @@ def _errors(report: Report) -> Iterator[Sample]:
 def _lag(report: Report) -> Iterator[Sample]:
     if report.snapshot.sampler_lag is not None:
         yield (), report.snapshot.sampler_lag
+
+
+def _probe(value: Callable[[Probe], float]) -> Samples:
+    def samples(report: Report) -> Iterable[Sample]:
+        return [] if report.probe is None else [((report.probe.target,), value(report.probe))]
+
+    return samples
 
 
 def _own(value: Callable[[Own], float]) -> Samples:
@@ -77,6 +84,22 @@ OWN_METRICS: tuple[Metric, ...] = (
         ("source", "kind"),
         "Why can forgediag not see?",
         _errors,
+    ),
+    Metric(
+        "forgediag_probe_success",
+        "gauge",
+        "Whether a Forge answered within the time of this scrape (/probe only).",
+        ("target",),
+        "Did it answer this scrape?",
+        _probe(lambda probe: float(probe.success)),
+    ),
+    Metric(
+        "forgediag_probe_duration_seconds",
+        "gauge",
+        "Time this scrape waited for a Forge (/probe only).",
+        ("target",),
+        "How long did this scrape wait for it?",
+        _probe(lambda probe: probe.seconds),
     ),
     Metric(
         "forgediag_sampler_lag_seconds",

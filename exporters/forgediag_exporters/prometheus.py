@@ -56,6 +56,7 @@ class Lines:
         self._name = metric.name + suffix
         self._order = sorted(range(len(metric.labels)), key=lambda index: metric.labels[index])
         self._prefixes: dict[tuple[str, ...], str] = {}
+        self._most = 0
         self._buckets: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def add(self, report: Report, lines: list[str]) -> None:
@@ -72,8 +73,10 @@ class Lines:
             if prefix is None:
                 prefix = prefixes[labels] = self._prefix(self._name, labels)
             lines.append(f"{prefix}{number(value)}\n")
-        if len(prefixes) > 2 * used + 100:  # series that have gone
+        self._most = max(self._most, used)  # a probe has one target's series, the next answer all of them again
+        if len(prefixes) > 2 * self._most + 100:  # series that have gone
             prefixes.clear()
+            self._most = used
 
     def _prefix(self, name: str, values: Sequence[str], extra: str = "") -> str:
         pairs = [f'{self._metric.labels[index]}="{escape(values[index])}"' for index in self._order]

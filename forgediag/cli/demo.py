@@ -37,12 +37,13 @@ Ctrl-C ends it."""
 
 @click.command("demo")
 @click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
+@click.option("--web-config", metavar="FILE", help="TLS, users and headers, as Prometheus' exporters have them.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
 @click.option("--speed", type=click.FloatRange(0.1, 20), default=1.0, help="How many times as fast. Default: 1.")
 @click.pass_obj
-def command(settings: Settings, listen: str | None, log_level: str | None, speed: float) -> None:
+def command(settings: Settings, /, speed: float, **flags: str | None) -> None:
     """The daemon against a simulated Forge and GPU: no hardware, no Forge, nothing to configure."""
-    config = settings.config(listen=listen, log_level=log_level)
+    config = settings.config(**flags)
     start_logging(config.log_level)
     with tempfile.TemporaryDirectory(prefix="forgediag-demo-") as folder:
         asyncio.run(_demo(config, Path(folder), speed))

@@ -23,19 +23,20 @@ def sampler(config: Config) -> GpuSource:
 
 @click.command("run")
 @click.option("--listen", metavar="HOST:PORT", help="Where to serve. Default: 127.0.0.1:9836.")
+@click.option("--web-config", metavar="FILE", help="TLS, users and headers, as Prometheus' exporters have them.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. Default: info.")
 @click.option(
     "--textfile", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Metrics for node_exporter too."
 )
 @click.pass_obj
-def command(settings: Settings, listen: str | None, log_level: str | None, textfile: Path | None) -> None:
+def command(settings: Settings, /, textfile: Path | None, **flags: str | None) -> None:
     """The daemon: poll Forge, sample GPU memory, check, recommend, export.
 
     SIGTERM or Ctrl-C ends it, SIGHUP re-reads the configuration.
     """
 
     def reread() -> Config:
-        return settings.config(listen=listen, log_level=log_level)
+        return settings.config(**flags)
 
     config = reread()
     start_logging(config.log_level)

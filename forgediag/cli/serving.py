@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Sequence
 
 from forgediag.cli import Failure, NotDone
 from forgediag.cli.systemd import Supervisor
 from forgediag.config import Config
 from forgediag.daemon import Daemon, stop_on_signals
 from forgediag.gpus import GpuSource
+from forgediag.guard import Guard, Hosts
 from forgediag.http import Server, serve
 from forgediag.model import Report
+from forgediag.multi import Probes
 from forgediag.plugins import checks, exporters, files
 from forgediag.server import Site
 from forgediag.sources.host import LOOPBACK
+from forgediag.web_config import WebConfig, WebConfigError, WebConfigFile
 
 log = logging.getLogger("forgediag")
 
@@ -30,6 +34,29 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+def exposure(host: str, web: WebConfig) -> Iterator[str]:
+    """What who else can see, one warning each; nothing while only this machine is listened to."""
+    if host in LOOPBACK:
+        return
+    known = bool(web.users) or (web.tls is not None and web.tls.verify_mode is ssl.CERT_REQUIRED)
+    if not known:
+        yield (
+            f"listening on {host}: everybody who reaches this machine can read what forgediag knows; "
+            "ask for passwords or certificates with --web-config FILE"
+        )
+    if web.users and web.tls is None:
+        yield f"listening on {host} without TLS: passwords cross the network readable; set tls_server_config"
+
+
+def _web_config(path: str | None) -> Callable[[], WebConfig]:
+    if path is None:
+        return WebConfig
+    try:
+        return WebConfigFile(path).current
+    except WebConfigError as error:
+        raise Failure(str(error)) from error
 
 
 class Service:
@@ -49,6 +76,8 @@ class Service:
         self._site = Site(self.report, exporters(), files())
         self._supervisor = Supervisor()
         self._told = told
+        self._site.pages.update(Probes(lambda: self._daemon, self._site.metrics, config.probes_at_once).pages)
+        self._web = _web_config(config.web_config)
 
     def report(self) -> Report | None:
         """The newest report of the daemon running now."""
@@ -78,10 +107,11 @@ class Service:
 
     async def _listen(self) -> Server:
         host, port = self._config.address()
-        if host not in LOOPBACK:
-            log.warning("listening on %s: everybody who reaches this machine can read what forgediag knows", host)
+        for text in exposure(host, self._web()):
+            log.warning("%s", text)
+        guard = Guard(self._site.handle, self._web, Hosts(host, self._config.allowed_hosts))
         try:
-            return await serve(self._site.handle, host, port)
+            return await serve(guard.handle, host, port, tls=lambda: self._web().tls)
         except OSError as error:
             reason = error.strerror or str(error)
             text = f"cannot listen on {host}:{port}: {reason}; choose another with --listen HOST:PORT"
@@ -125,8 +155,9 @@ class Service:
             except Failure as error:
                 log.error("the configuration stays as it was: %s", error.message)  # noqa: TRY400 - one line
                 continue
-            if config.listen != self._config.listen:
-                log.warning("listen changed to %s: that needs a restart", config.listen)
+            for name in ("listen", "web_config", "allowed_hosts", "probes_at_once"):
+                if (value := getattr(config, name)) != getattr(self._config, name):
+                    log.warning("%s changed to %s: that needs a restart", name, value)
             self._config = config
             log.info("configuration re-read")
             return

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
+from forgediag.config.checked import checked
 from forgediag.config.values import ConfigError, converted
 from forgediag.toml import TomlError, is_list, is_mapping, loads
 
@@ -75,8 +75,13 @@ class NoticeConfig:
 class TargetConfig:
     """One Forge. `url` None tries the two default addresses. `auth_file` holds USER:PASS in its first line.
 
+    `labels` are what service discovery tells Prometheus of it.
+
+    Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
+    =======
     Its console is followed from a file (`log`), a systemd unit's journal or a command's output, where one is named.
     `lock` is the lock file its model files are verified against.
+    >>>>>>> main
     """
 
     name: str = "forge"
@@ -90,6 +95,7 @@ class TargetConfig:
     log_unit: str | None = None
     log_command: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
     lock: str | None = None
 
     def credentials(self) -> tuple[str, str] | None:
@@ -117,6 +123,9 @@ class Config:
     """Everything the daemon and the commands need to know."""
 
     listen: str = "127.0.0.1:9836"
+    web_config: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    probes_at_once: int = 128
     state_dir: str | None = None
     log_level: str = "info"
     hash_models: bool = True
@@ -176,7 +185,7 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, str |
     config = _from_document(_read(path), path or "") if path else Config()
     config = _override(config, {name: environ.get(_variable(name)) for name in _overridable()}, _variable)
     config = _override(config, flags, lambda name: "--" + name.replace("_", "-"))
-    return _checked(config)
+    return checked(config)
 
 
 def _variable(name: str) -> str:
@@ -243,43 +252,6 @@ def _override(config: Config, values: Mapping[str, str | None], label: Callable[
 def _with(item: T, key: str, value: str, label: str) -> T:
     annotation = next(str(entry.type) for entry in fields(cast("Any", item)) if entry.name == key)
     return cast("T", replace(cast("Any", item), **{key: converted(annotation, value, label)}))
-
-
-def _checked(config: Config) -> Config:
-    config.address()
-    names = [target.name for target in config.targets]
-    if len(set(names)) < len(names) or not all(names):
-        raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
-    for target in config.targets:
-        _check_target(target)
-    for section in (config.pace, config.sampling, config.verification, config.notice):
-        for item in fields(section):
-            value = getattr(section, item.name)
-            if isinstance(value, float) and not 0.001 <= value <= 86400:
-                raise ConfigError(f"{item.name} is {value:g}; it must lie between 0.001 and 86400")
-    if config.history.days < 0 or not 1 <= config.history.megabytes <= 10_000:
-        raise ConfigError("[history] keeps 0 or more days, and between 1 and 10000 megabytes")
-    if not config.sampling.windows or not all(1 <= window <= 86400 for window in config.sampling.windows):
-        raise ConfigError(f"windows is {list(config.sampling.windows)}; each must lie between 1 and 86400 seconds")
-    if config.log_level.lower() not in {"debug", "info", "warning", "error"}:
-        raise ConfigError(f"log_level is {config.log_level!r}; known levels: debug, info, warning, error")
-    return config
-
-
-def _check_target(target: TargetConfig) -> None:
-    if target.url is not None and "@" in target.url:
-        raise ConfigError(f"the url of {target.name} has a password in it, which would show; put it into auth_file")
-    if target.url is not None:
-        try:
-            parts = urlsplit(target.url)
-            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            good = False
-        if not good:
-            raise ConfigError(f"{target.url!r} is no URL of a Forge; write it like http://127.0.0.1:7860")
-    if not 0.1 <= target.timeout <= 600:
-        raise ConfigError(f"timeout of {target.name} is {target.timeout:g}; it must lie between 0.1 and 600 seconds")
-    target.credentials()
 
 
 def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:

@@ -7,11 +7,15 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
 
-from forgediag.http.message import Handler, Limits, Request, Response
+from forgediag.http.crowd import Crowd
+from forgediag.http.head import refusal, whole_request
+from forgediag.http.message import SAFE, Handler, Limits, Request, Response
+
+LINGER = 1.0
+"""Seconds for which what a refused client goes on sending is dropped."""
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +33,15 @@ class _Exchange:
 class Connection(asyncio.Protocol):
     """One client's connection: requests one after the other, pipelined ones kept until their turn."""
 
-    def __init__(self, handler: Handler, limits: Limits, others: set[Connection]) -> None:
+    def __init__(self, handler: Handler, limits: Limits, crowd: Crowd) -> None:
         """Wait for a client.
 
         Args:
             handler: answers requests.
             limits: what the client may ask.
-            others: all of the server's connections; this one adds and removes itself.
+            crowd: all of the server's connections; this one adds and removes itself.
         """
-        self._handler, self._limits, self._others = handler, limits, others
+        self._handler, self._limits, self._crowd = handler, limits, crowd
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -47,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._memo: _Exchange | None = None
         self._received = b""
+        self._client = ""
+        self._refused = False
         self._ready: Response | Awaitable[Response] | None = None
         self._drained = asyncio.Event()
         self._drained.set()
@@ -55,20 +61,27 @@ class Connection(asyncio.Protocol):
         """Take a client, or turn it away when there are too many."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no other
         self._transport = transport
-        if len(self._others) >= self._limits.connections:
+        peer = transport.get_extra_info("peername")
+        self._client = str(peer[0]) if peer else ""
+        if not self._crowd.join(self, self._client):
             self._refuse(503, "too many connections")
+            self._close()
             return
-        self._others.add(self)
         self._wait(self._limits.idle_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget a client."""
-        self._others.discard(self)
+        self._crowd.leave(self)
         if self._timer:
             self._timer.cancel()
         if self._task:
             self._task.cancel()
         self._drained.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a handler works on an answer."""
+        return self._task is not None
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -76,16 +89,23 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def pause_writing(self) -> None:
-        """The client reads slowly."""
+        """The client reads slowly: nothing more is taken from it until it has caught up."""
         self._drained.clear()
+        self._wait(self._limits.write_seconds)
+        if self._transport:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._drained.set()
+        if self._task is None and self._transport and not self._transport.is_closing():
+            self._wait(self._limits.idle_seconds)
+            self._transport.resume_reading()
+            self._proceed()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and answer what is whole."""
-        if self._repeat(data):
+        if self._refused or self._repeat(data):
             return
         self._received = b"" if self._reading else data
         if not self._reading:
@@ -109,12 +129,15 @@ class Connection(asyncio.Protocol):
         if response is not memo.response:
             self._ready = response  # asked once: the parser goes on with what the handler has said
             return False
-        self._write(memo.sent)
         self._wait(self._limits.idle_seconds)
+        self._crowd.heard(self)
+        self._write(memo.sent)
         return True
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still read."""
+        if self._refused:
+            return False
         self._protocol.receive_data(b"")
         self._proceed()
         return self._task is not None
@@ -125,14 +148,16 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds, self._late)
 
     def _late(self) -> None:
-        if self._reading and self._task is None:
+        if self._refused or not self._drained.is_set():
+            self.abort()
+        elif self._reading and self._task is None:
             self._refuse(408, "the request took too long")
         elif self._task is None:
             self._close()
 
     def _proceed(self) -> None:
         try:
-            while self._task is None and self._transport and not self._transport.is_closing():
+            while self._ready_for_more():
                 event = self._protocol.next_event()
                 if event is h11.NEED_DATA or event is h11.PAUSED:
                     return
@@ -140,11 +165,16 @@ class Connection(asyncio.Protocol):
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint, "this is no HTTP request that can be served")
 
+    def _ready_for_more(self) -> bool:
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return self._task is None and self._drained.is_set() and not self._refused
+
     def _take(self, event: object) -> None:
         if isinstance(event, h11.Request):
             self._request = event
-            if (refusal := self._unacceptable(event)) is not None:
-                self._refuse(*refusal)
+            if (reason := refusal(event, self._limits)) is not None:
+                self._refuse(*reason)
             elif self._protocol.they_are_waiting_for_100_continue:
                 self._write(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
         elif isinstance(event, h11.Data):
@@ -156,19 +186,9 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, h11.ConnectionClosed):
             self._close()
 
-    def _unacceptable(self, head: h11.Request) -> tuple[int, str] | None:
-        """Status and reason of a head that is refused: h11 itself only limits one that comes in pieces."""
-        limits = self._limits
-        if len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers) > limits.header_bytes:
-            return 431, f"a request's head may have {limits.header_bytes} bytes"
-        if any(name == b"content-length" and int(value) > limits.body_bytes for name, value in head.headers):
-            return 413, f"a body may have {limits.body_bytes} bytes"
-        if head.method == b"CONNECT":
-            return 405, "this is no proxy"
-        return None
-
     def _answer(self) -> None:
-        request = self._whole_request()
+        head = self._request
+        request = whole_request(head, bytes(self._body), self._client) if head else None
         if request is None:
             self._refuse(400, "the request target is not valid")
             return
@@ -181,20 +201,6 @@ class Connection(asyncio.Protocol):
             self._memo = _Exchange(received, request, response, sent) if kept and received else None
         else:
             self._task = asyncio.ensure_future(self._answer_later(response))
-
-    def _whole_request(self) -> Request | None:
-        head, body = self._request, bytes(self._body)
-        if head is None:
-            return None
-        try:
-            target = urlsplit(head.target.decode("ascii"))
-            query = dict(parse_qsl(target.query, keep_blank_values=True, max_num_fields=100))
-        except ValueError:
-            return None
-        peer = self._transport.get_extra_info("peername") if self._transport else None
-        headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
-        client = str(peer[0]) if peer else ""
-        return Request(head.method.decode(), unquote(target.path), query, headers, body, client)
 
     def _handled(self, request: Request) -> Response | Awaitable[Response]:
         try:
@@ -224,7 +230,7 @@ class Connection(asyncio.Protocol):
                 self._send(_FAILED, _FAILED_TEXT)
         self._task = None
         self._next()
-        if self._transport and not self._transport.is_closing():
+        if self._ready_for_more() and self._transport:
             self._transport.resume_reading()
         self._proceed()
 
@@ -267,17 +273,23 @@ class Connection(asyncio.Protocol):
         self._reading = False
         if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
             self._protocol.start_next_cycle()
-            self._wait(self._limits.idle_seconds)
+            self._crowd.heard(self)
+            if self._drained.is_set():
+                self._wait(self._limits.idle_seconds)
         else:
             self._close()
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer in a word and close; what else the client sends is not read."""
+        """Answer in a word, drop what else comes for a moment, and close: with bytes unread, that would be a reset."""
         if self._protocol.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            head = {"content-type": "text/plain; charset=utf-8", "connection": "close"}
+            head = {**SAFE, "content-type": "text/plain; charset=utf-8", "connection": "close"}
             self._request = None
             self._send(Response(status, head), f"{reason}\n".encode())
-        self._close()
+        self._refused = True
+        if self._transport and not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._wait(LINGER)
 
     def _close(self) -> None:
         if self._transport:
@@ -285,4 +297,4 @@ class Connection(asyncio.Protocol):
 
 
 _FAILED_TEXT = b"this failed; the log says why\n"
-_FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, _FAILED_TEXT)
+_FAILED = Response(500, {**SAFE, "content-type": "text/plain; charset=utf-8"}, _FAILED_TEXT)

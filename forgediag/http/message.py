@@ -27,6 +27,16 @@ class Response:
     body: bytes | AsyncIterator[bytes] = b""
 
 
+SAFE: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Headers that keep a browser from doing anything with an answer but show it; a page that needs more says what."""
+
 Handler = Callable[[Request], Response | Awaitable[Response]]
 
 
@@ -34,11 +44,14 @@ Handler = Callable[[Request], Response | Awaitable[Response]]
 class Limits:
     """What one client may ask of the server. Bytes and seconds.
 
-    `read_seconds` is for a whole request from its first byte on, `idle_seconds` for a silent connection.
+    `read_seconds` is for a whole request from its first byte on, `idle_seconds` for a silent connection,
+    `write_seconds` for taking an answer that does not fit the network's buffers, `handshake_seconds` for TLS.
     """
 
     header_bytes: int = 16 * 1024
     body_bytes: int = 1024 * 1024
     read_seconds: float = 10.0
     idle_seconds: float = 120.0
+    write_seconds: float = 30.0
+    handshake_seconds: float = 5.0
     connections: int = 256

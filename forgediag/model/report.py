@@ -178,13 +178,23 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """One target asked on behalf of one scrape: whether its Forge answered in time, and after how many seconds."""
+
+    target: str
+    success: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """A snapshot with everything concluded from it: what exporters render."""
+    """A snapshot with everything concluded from it: what exporters render. `probe`: it is of one target only."""
 
     snapshot: Snapshot
     findings: tuple[Finding, ...]
     results: tuple[CheckResult, ...]
     advice: Mapping[str, Known[Advice]]
+    probe: Probe | None = None
 
     @property
     def verdict(self) -> Severity:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from forgediag.config import DEFAULT_URLS, Paces, TargetConfig
@@ -16,8 +17,22 @@ from forgediag.sources.counts import TargetCounts
 from forgediag.sources.forge import DOWN, ENDPOINTS, SYSINFO, ForgeClient, assemble
 from forgediag.sources.meter import Meter
 
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One answer of Forge: when it was there (the poll's clock), how long it took, why it was none."""
+
+    at: float
+    endpoint: str
+    seconds: float
+    why: str | None
+
+
 QUIET = frozenset({"progress", "memory"})
 """Endpoints whose every answer differs: not worth a new judgement."""
+
+LOGGED = 32
+"""Answers remembered for the log of a probe."""
 
 
 SYSINFO_EVERY = 600.0
@@ -66,6 +81,9 @@ class ForgePoll:
         self._until = float("inf")
         self._sysinfo_wanted, self._sysinfo_from = False, 0.0
         self._due: dict[str, float] = dict.fromkeys(ENDPOINTS, 0.0)
+        self._round = asyncio.Event()
+        self._progress_at = float("-inf")
+        self.reads: deque[Read] = deque(maxlen=LOGGED)
 
     def _connect(self, url: str) -> None:
         self.url = url
@@ -87,13 +105,42 @@ class ForgePoll:
     async def read_due(self) -> None:
         """Read every endpoint that is due, progress first. A Forge that is down is asked for nothing else."""
         for name in ENDPOINTS:
-            if self._due[name] > self._clock():
-                continue
-            fact = await self._read(name)
-            if name == "progress" and isinstance(fact, Gap) and fact.kind in DOWN:
+            if self._hurried.is_set():  # whoever waits for progress does not wait for an endpoint that hangs
+                self._hurried.clear()
+                if not await self._ask("progress"):
+                    break
+            if not await self._ask(name):
+                break
+        self._round, ended = asyncio.Event(), self._round
+        ended.set()
+
+    async def _ask(self, name: str) -> bool:
+        """Read an endpoint if it is due; False when that shows that Forge is down."""
+        if self._due[name] > self._clock():
+            return True
+        fact = await self._read(name)
+        if name == "progress":
+            self._progress_at = self._clock()
+            if isinstance(fact, Gap) and fact.kind in DOWN:
                 await self._down(fact)
+                return False
+        self._take(name, fact)
+        return True
+
+    async def fresh(self, seconds: float) -> bool:
+        """Ask now for what moves, and wait for it; whether Forge (or its absence) was seen within `seconds`."""
+        asked = self._clock()
+        self._due["memory"] = 0.0
+        self.hurry()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._read_since(asked), seconds)
+        return self._progress_at >= asked
+
+    async def _read_since(self, asked: float) -> None:
+        while True:
+            await self._round.wait()
+            if self._progress_at >= asked:
                 return
-            self._take(name, fact)
 
     async def read_once(self, within: float = float("inf")) -> None:
         """Read everything once, in at most `within` seconds; of two default addresses both are tried.
@@ -147,6 +194,7 @@ class ForgePoll:
         if not isinstance(fact, Gap):
             self.counts.request(name, seconds)
         self.meter.record(fact, seconds, self._wall())
+        self.reads.append(Read(started + seconds, name, seconds, fact.reason if isinstance(fact, Gap) else None))
         return fact
 
     async def _down(self, gap: Gap) -> None:

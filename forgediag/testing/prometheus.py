@@ -96,6 +96,7 @@ def running(
     targets: Sequence[str],
     *,
     rules: Sequence[Path] = (),
+    discovery: Sequence[str] = (),
     interval: str = "1s",
     binary: str = "prometheus",
 ) -> Generator[Prometheus, None, None]:
@@ -105,16 +106,22 @@ def running(
         directory: where its configuration, log and data go.
         targets: what to scrape, at /metrics.
         rules: rule files to load.
+        discovery: URLs of HTTP service discovery, for more targets.
         interval: between two scrapes and two evaluations of the rules.
         binary: Prometheus' own name or path.
 
     Raises:
         RuntimeError: it did not start; the end of its log is in the message.
     """
+    job = {
+        "job_name": "forgediag",
+        "static_configs": [{"targets": list(targets)}],
+        "http_sd_configs": [{"url": url} for url in discovery],
+    }
     config: Mapping[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(path) for path in rules],
-        "scrape_configs": [{"job_name": "forgediag", "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [job],
     }
     settings, log = directory / "prometheus.yml", directory / "prometheus.log"
     settings.write_text(json.dumps(config), "utf-8")  # every JSON document is YAML

@@ -15,6 +15,7 @@ from forgediag.model import (
     Files,
     Flags,
     Gap,
+    Probe,
     Report,
     Snapshot,
     Tally,
@@ -96,7 +97,8 @@ def test_a_metric_is_declared_by_prometheus_own_rules(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=[metric.name for metric in METRICS])
 def test_no_two_series_of_a_metric_are_the_same(metric: Metric) -> None:
-    counts = Counter(labels for labels, _ in metric.samples(report(3, seconds=50)))
+    full = replace(report(3, seconds=50), probe=Probe("forge", success=True, seconds=0.1))
+    counts = Counter(labels for labels, _ in metric.samples(full))
     assert set(counts.values()) == {1}
     assert {len(labels) for labels in counts} == {len(metric.labels)}
 
