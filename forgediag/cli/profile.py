@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -106,7 +107,12 @@ def record(config: Config, gpus: GpuSource, jobs: int | None, seconds: float | N
     if not config.targets:
         raise NothingKnown("no Forge is configured; name one with --forge URL")
     recording = _Recording(gpus, jobs, live)
-    asyncio.run(recording.run(replace(config, targets=config.targets[:1], hash_models=False), seconds))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        asyncio.run(recording.run(replace(config, targets=config.targets[:1], hash_models=False), seconds))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return recording.made()
 
 

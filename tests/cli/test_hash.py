@@ -227,7 +227,14 @@ def test_an_interrupt_ends_it_at_once_without_a_traceback(tmp_path: Path) -> Non
     os.truncate(tmp_path / "big.gguf", 200 * 1024**3)
     code = "from forgediag.cli import main; main()"
     command = [sys.executable, "-c", code, "hash", "big.gguf"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    ) as process:
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)

@@ -159,6 +159,7 @@ def test_ended_in_the_middle_everything_is_put_back(
             stdout=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
         )
         until = time.monotonic() + 20
         while "POST /sdapi/v1/txt2img" not in running.call(lambda it: list(it.requests)):
