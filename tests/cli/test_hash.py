@@ -25,6 +25,9 @@ from forgediag.sources.identity import identify as real
 from forgediag.sources.reading import Changed
 from forgediag.testing.files import vae_shapes, write_safetensors
 
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A process started from a background job ignores SIGINT else."""
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
@@ -225,7 +228,7 @@ def test_a_terminal_sees_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_interrupt_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "big.gguf").touch()
     os.truncate(tmp_path / "big.gguf", 200 * 1024**3)
-    code = "from forgediag.cli import main; main()"
+    code = f"{INTERRUPTIBLE}; from forgediag.cli import main; main()"
     command = [sys.executable, "-c", code, "hash", "big.gguf"]
     with subprocess.Popen(
         command,
@@ -233,7 +236,6 @@ def test_an_interrupt_ends_it_at_once_without_a_traceback(tmp_path: Path) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     ) as process:
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)

@@ -24,6 +24,9 @@ from forgediag.testing.forge import ForgeThread, Pace, Setup
 from forgediag.testing.forge.files import MODULES, Module
 from forgediag.testing.headers import header
 
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A process started from a background job ignores SIGINT else."""
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
@@ -148,7 +151,7 @@ def test_ended_in_the_middle_everything_is_put_back(
             [
                 sys.executable,
                 "-c",
-                "from forgediag.cli import main; main()",
+                f"{INTERRUPTIBLE}; from forgediag.cli import main; main()",
                 "--forge",
                 running.url,
                 "probe",
@@ -159,7 +162,6 @@ def test_ended_in_the_middle_everything_is_put_back(
             stdout=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
         )
         until = time.monotonic() + 20
         while "POST /sdapi/v1/txt2img" not in running.call(lambda it: list(it.requests)):
