@@ -197,6 +197,12 @@ def test_one_look_at_a_forge_that_is_down_tries_both_default_addresses(
     assert forge.reason == "nothing answers at http://127.0.0.1:9 or http://127.0.0.1:11"
 
 
+def all_answer(daemon: Daemon) -> Report | None:
+    """The report once every Forge was polled."""
+    report = daemon.report()
+    return report if report and all(isinstance(item.forge, Forge) for item in report.snapshot.targets) else None
+
+
 def test_a_probe_has_its_target_alone_and_fresh(tmp_path: Path) -> None:
     async def act() -> None:
         async with SimulatedForge() as one, SimulatedForge() as two:
@@ -205,7 +211,7 @@ def test_a_probe_has_its_target_alone_and_fresh(tmp_path: Path) -> None:
             daemon = Daemon(both, checks(), ScriptedGpus())
             stop = asyncio.Event()
             running = asyncio.ensure_future(daemon.run(stop))
-            await until(daemon.report)
+            await until(lambda: all_answer(daemon))
             await two.go_down()
             report, reads = await daemon.probe("two", 5.0)
             assert [target.name for target in report.snapshot.targets] == ["two"]

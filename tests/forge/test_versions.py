@@ -45,3 +45,7 @@ def test_a_card_against_a_build(torch: str, cuda: Version, card: Version, *, old
 @pytest.mark.parametrize(("torch", "cuda"), [("git", (12, 1)), ("2.3.1", (14, 0)), ("2.7.0", (12, 9))])
 def test_a_build_that_is_not_in_the_table_is_not_judged(torch: str, cuda: Version) -> None:
     assert build_of(torch, cuda) is None
+
+
+def test_what_torch_itself_says_of_its_cuda_goes_before_its_tag() -> None:
+    assert cuda_of({"torch": "2.3.1"}, "12.4") == (12, 4)
