@@ -28,8 +28,9 @@ def sampler(config: Config) -> GpuSource:
 @click.option(
     "--textfile", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Metrics for node_exporter too."
 )
+@click.option("--otlp", metavar="URL", help="Push metrics there over OTLP/HTTP (extra otlp).")
 @click.pass_obj
-def command(settings: Settings, /, textfile: Path | None, **flags: str | None) -> None:
+def command(settings: Settings, /, textfile: Path | None, otlp: str | None, **flags: str | None) -> None:
     """The daemon: poll Forge, sample GPU memory, check, recommend, export.
 
     SIGTERM or Ctrl-C ends it, SIGHUP re-reads the configuration.
@@ -45,4 +46,9 @@ def command(settings: Settings, /, textfile: Path | None, **flags: str | None) -
     def ready(url: str) -> None:
         log.info("watching %s; metrics at %s/metrics", names, url)
 
-    asyncio.run(Service(config, sampler, [Textfile(textfile).write] if textfile else []).run(reread, ready))
+    told = [Textfile(textfile).write] if textfile else []
+    if otlp is not None:
+        from forgediag.cli.otlp import Otlp  # noqa: PLC0415 - an extra
+
+        told.append(Otlp(otlp).take)
+    asyncio.run(Service(config, sampler, told).run(reread, ready))
