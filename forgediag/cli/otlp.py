@@ -40,7 +40,7 @@ class Otlp:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
         except ImportError as error:
             raise Failure("--otlp needs an extra: pip install '.[otlp]' in a clone of forgediag") from error
-        self._exporter = OTLPMetricExporter(endpoint=endpoint, timeout=10)
+        self._exporter: Any = OTLPMetricExporter(endpoint=endpoint, timeout=10)
         self._render = next(item.render for item in exporters() if item.path == "/metrics")
         self._every = every
         self._report: Report | None = None
