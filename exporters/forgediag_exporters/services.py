@@ -106,6 +106,7 @@ CMD ["--config", "/etc/forgediag/forgediag.toml", "run"]
 
 CONFIG = """\
 # A Forge in a container: how it is reached from here. docs/forgediag.toml in the sources lists every key.
+allowed_hosts = ["forgediag"]  # the name other containers ask it by; addresses and localhost are always answered
 [[forge]]
 name = "forge"
 url = "http://{host}:7860"
@@ -156,6 +157,7 @@ metadata:
 data:
   forgediag.toml: |
     # docs/forgediag.toml in the sources lists every key. `forge = []` watches the cards alone.
+    allowed_hosts = ["forgediag"]  # the Service's name; addresses are always answered
     [[forge]]
     name = "forge"
     url = "http://forge:7860"
