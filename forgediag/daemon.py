@@ -7,13 +7,13 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forgediag.check import Check
 from forgediag.config import Config, TargetConfig, state_dir
-from forgediag.gpus import GpuSource
+from forgediag.gpus import GpuSource, first_look
 from forgediag.history import Chronicle, HistoryWriter, Limits
 from forgediag.judge import Judge
 from forgediag.model import (
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 ADVISE_EVERY = 5.0
 """Seconds between two looks whether the advice still fits; the search itself only runs when something changed."""
+
+FIRST_LOOK = 2.0
+"""Seconds the sampler's first look is waited for; a driver that hangs is a gap after this long."""
 
 FIRST_POLL = 2.0
 """Seconds in which every target's first poll is waited for: one that hangs must not keep the others' facts back."""
@@ -78,7 +81,6 @@ class Daemon:
         self._judge = Judge(checks, clock)
         self._on_report = on_report
         self._clock, self._wall = clock, wall
-        self._busy: set[str] = set()
         self._notices = Notices(config.notice, clock=clock) if config.notice.ram_below_mb and keep_history else None
         self._history: HistoryWriter | None = None
         self._chronicle: Chronicle | None = None
@@ -111,15 +113,14 @@ class Daemon:
             (self._clock, self._wall),
         )
 
-    def _on_job(self, name: str, running: bool) -> None:  # noqa: FBT001 - a state
-        (self._busy.add if running else self._busy.discard)(name)
-        self._gpus.job_running(bool(self._busy), self._busy_gpus())
+    def _on_job(self, busy: Collection[str]) -> None:
+        self._gpus.job_running(bool(busy), self._gpus_of(busy))
 
-    def _busy_gpus(self) -> frozenset[str] | None:
-        """UUIDs of the cards that work now; None when that is not known of every busy Forge."""
+    def _gpus_of(self, busy: Collection[str]) -> frozenset[str] | None:
+        """UUIDs of the cards of these Forges; None when that is not known of every one."""
         targets = self._report.snapshot.targets if self._report else ()
         gpus = {target.name: target.gpu.info.uuid for target in targets if not isinstance(target.gpu, Gap)}
-        return frozenset(gpus[name] for name in self._busy) if self._busy <= gpus.keys() else None
+        return frozenset(gpus[name] for name in busy) if gpus.keys() >= set(busy) else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; then end everything within a second, a hung driver call left behind."""
@@ -146,7 +147,9 @@ class Daemon:
         until = self._clock() + within
         self._gpus.start()
         self._read_host()
-        await asyncio.gather(in_thread(self._wait_for_gpus), *(watch.look(until) for watch in self._watches))
+        await asyncio.gather(
+            in_thread(lambda: first_look(self._gpus, FIRST_LOOK)), *(watch.look(until) for watch in self._watches)
+        )
         for watch in self._watches:
             with contextlib.suppress(asyncio.TimeoutError):
                 observed = watch.observe(self._gpus.snapshot())
@@ -161,12 +164,6 @@ class Daemon:
             self._history.stop()
         if self._watching is not None:
             self._watching.close()
-
-    def _wait_for_gpus(self, seconds: float = 2.0) -> None:
-        """The sampler's first look; a driver that hangs is a gap after this long."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and _starting(self._gpus.snapshot()):
-            time.sleep(0.01)
 
     async def _every(self, seconds: float, act: Callable[[], object]) -> None:
         while True:
@@ -185,7 +182,7 @@ class Daemon:
 
     async def _advise(self, watch: Watch) -> None:
         while True:
-            if watch.poll.target.name not in self._busy:  # a job in its phases makes free memory move
+            if not watch.poll.counts.job_running:  # a job in its phases makes free memory move
                 await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
             await asyncio.sleep(self._config.pace.tick if _starting(watch.adviser.advice) else ADVISE_EVERY)
 

@@ -1,7 +1,8 @@
-"""What the daemon wants of whoever samples GPUs."""
+"""What is wanted of whoever samples GPUs, and waiting for the first look."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from typing import Protocol
 
@@ -41,3 +42,13 @@ class GpuSource(Protocol):
     def curve(self, uuid: str, start: float, end: float) -> Curve:
         """Memory used on a card between two moments of the daemon's clock, in bytes."""
         ...
+
+
+def first_look(gpus: GpuSource, seconds: float) -> Known[Nvml]:
+    """What a sampler knows after its first look, waited for at most so long: where the driver hangs, a gap."""
+    until = time.monotonic() + seconds
+    nvml = gpus.snapshot()
+    while isinstance(nvml, Gap) and nvml.kind == "starting" and time.monotonic() < until:
+        time.sleep(0.005)
+        nvml = gpus.snapshot()
+    return nvml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from forgediag.config import Config, TargetConfig, state_dir
@@ -18,13 +18,13 @@ from forgediag.watch import Watch
 
 
 class Watchers:
-    """The watches of one daemon."""
+    """The watches of one daemon. `busy` are the names of the Forges that generate now."""
 
     def __init__(
         self,
         config: Config,
         gpus: GpuSource,
-        on_job: Callable[[str, bool], None],
+        on_job: Callable[[Collection[str]], None],
         remember: Callable[[Job | OptionChange], object] | None,
         clocks: tuple[Callable[[], float], Callable[[], float]],
     ) -> None:
@@ -33,17 +33,17 @@ class Watchers:
         Args:
             config: what to watch.
             gpus: where memory curves come from.
-            on_job: told which Forge begins (True) or ends (False) a generation.
+            on_job: told the names of all Forges that generate, whenever one begins or ends.
             remember: told of finished generations and changed options; None keeps none.
             clocks: monotonic seconds and Unix seconds.
         """
         self._config, self._gpus, self._on_job, self._remember = config, gpus, on_job, remember
         self._clock, self._wall = clocks
-        self._busy: set[str] = set()
+        self.busy: set[str] = set()
         self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
         self._hasher: Hasher | None = None
         if config.hash_models:
-            self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self._busy))
+            self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self.busy))
         self.watches = [self._watch(target) for target in config.targets]
 
     def close(self) -> None:
@@ -54,8 +54,8 @@ class Watchers:
             self._hasher.close()
 
     def _job(self, name: str, running: bool) -> None:  # noqa: FBT001 - a state
-        (self._busy.add if running else self._busy.discard)(name)
-        self._on_job(name, running)
+        (self.busy.add if running else self.busy.discard)(name)
+        self._on_job(self.busy)
 
     def _watch(self, target: TargetConfig) -> Watch:
         config = self._config

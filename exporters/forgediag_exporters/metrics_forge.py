@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from forgediag.forge.selection import base_name
 from forgediag.model import (
     MB,
     Forge,
@@ -78,12 +79,8 @@ def _model_loaded(report: Report) -> Iterator[Sample]:
             continue
         for checkpoint in listing.checkpoints:
             if checkpoint.sha256 == options.loaded_sha256:
-                yield (target.name, _base(checkpoint.name)), 1.0
+                yield (target.name, base_name(checkpoint.name)), 1.0
                 break
-
-
-def _base(name: str) -> str:
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _progress(value: Callable[[Progress], float]) -> Samples:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from urllib.parse import urlsplit
 
 from forgediag.config import DEFAULT_URLS, Config
+from forgediag.gpus import first_look
 from forgediag.model import Forge, Gap, Gpu, Known
 from forgediag.observe import gpu_of
 from forgediag.sources.sampler import Sampler
@@ -54,11 +54,7 @@ def card_here(config: Config) -> Known[Gpu]:
     """The configured card, or the only one in this machine, as NVML has it now."""
     sampler = Sampler()
     sampler.start()
-    until = time.monotonic() + FIRST_LOOK
-    nvml = sampler.snapshot()
-    while isinstance(nvml, Gap) and nvml.kind == "starting" and time.monotonic() < until:
-        time.sleep(0.005)
-        nvml = sampler.snapshot()
+    nvml = first_look(sampler, FIRST_LOOK)
     sampler.stop()
     configured = config.targets[0].gpu if config.targets else None
     return gpu_of(nvml, NOT_ASKED, NOT_ASKED, configured, local=True)

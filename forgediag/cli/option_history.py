@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +37,7 @@ def history(settings: Settings, keys: tuple[str, ...], limit: int, as_json: bool
     """What changed when, from what to what, and how; the newest first. `forgediag run` keeps it."""
     changes = [change for change in _changes(settings.config()) if not keys or change.key in keys][:limit]
     if as_json:
-        click.echo(json.dumps({"schema": "forgediag.history/1", "changes": [_document(c) for c in changes]}, indent=1))
+        click.echo(json.dumps({"schema": "forgediag.history/1", "changes": [asdict(c) for c in changes]}, indent=1))
         return
     if not changes:
         click.echo("no option has changed since the history began")
@@ -123,15 +124,3 @@ def _changes(config: Config) -> list[OptionChange]:
 
 def _time(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _document(change: OptionChange) -> Mapping[str, Any]:
-    return {
-        "id": change.id,
-        "at": change.at,
-        "target": change.target,
-        "key": change.key,
-        "old": change.old,
-        "new": change.new,
-        "cause": change.cause,
-    }

@@ -46,8 +46,8 @@ def write_options(config: Config, wanted: Mapping[str, Any]) -> Written:
 
 def note(config: Config, keys: Iterable[str]) -> None:
     """Let a running daemon's history know whose change it is going to see. Without a history nobody asks."""
-    with contextlib.suppress(HistoryError):
-        History(state_dir(config)).note_write(time.time(), config.targets[0].name, dict.fromkeys(keys))
+    with contextlib.suppress(HistoryError), contextlib.closing(History(state_dir(config))) as history:
+        history.note_write(time.time(), config.targets[0].name, dict.fromkeys(keys))
 
 
 def address_of(url: str, config: Config) -> Address:

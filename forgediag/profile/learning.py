@@ -7,6 +7,7 @@ from math import isqrt
 from statistics import median
 
 from forgediag.forge.memory import Swap
+from forgediag.forge.selection import base_name
 from forgediag.model import Job
 from forgediag.plan import Observation, Request, Speed, speed_seen
 
@@ -37,7 +38,7 @@ def learned_speed(request: Request, model: str, jobs: Sequence[Job]) -> Speed | 
 
 def _name(path: str) -> str:
     """The bare name: titles end in a hash, names may lack their ending."""
-    name = path.replace("\\", "/").rsplit("/", 1)[-1].split(" [")[0]
+    name = base_name(path).split(" [")[0]
     return name.rsplit(".", 1)[0].lower()
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from html import escape
 from statistics import median
 
+from forgediag.forge.selection import base_name
 from forgediag.model import Job, Phase
 from forgediag.recording.chart import GIB, PARTS, PHASES, memory, stacked
 from forgediag.recording.document import Recorded
@@ -67,7 +68,7 @@ def _job(number: int, job: Job, recorded: Recorded) -> str:
         when,
         job.outcome,
         f"{end - job.started:.1f} s",
-        *([_name(job.model)] if job.model else []),
+        *([base_name(job.model)] if job.model else []),
         *([f"{job.pixels / 1e6:.2f} megapixels"] if job.pixels else []),
         *([f"{job.steps} steps"] if job.steps else []),
         *(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in job.settings),
@@ -79,10 +80,6 @@ def _job(number: int, job: Job, recorded: Recorded) -> str:
         f'<div class="scroll">{picture}</div>'
         f"{_phases(job.phases)}{_steps(job.step_seconds)}</section>"
     )
-
-
-def _name(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _phases(phases: Sequence[Phase]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from forgediag.model import Gap, Known
 from forgediag.sources.files import Version
 from forgediag.sources.identity import Changed, Gate, Stopped, identify
+from forgediag.sources.records import replace_text
 from forgediag.sources.thread import step_back
 
 SCHEMA = "forgediag.hashes/1"
@@ -179,7 +179,7 @@ class Hasher:
                 if not isinstance(sha256, Gap)
             }
         try:
-            _write(self._cache, json.dumps({"schema": SCHEMA, "files": rows}))
+            replace_text(self._cache, json.dumps({"schema": SCHEMA, "files": rows}))
         except OSError as error:
             _log.warning("hashes are not remembered: %s cannot be written: %s", self._cache, error.strerror or error)
             self._cache = None
@@ -218,16 +218,3 @@ def _load(cache: Path | None) -> dict[str, tuple[Version, Known[str]]]:
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: after a crash it is the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
