@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -90,7 +90,7 @@ def ask(target: Target, host: Known[Host], picture: Picture, card: Card | None =
     found = card or _card_of(target, forge)
     if isinstance(found, Gap):
         return found
-    flags = frozenset[str]() if isinstance(forge.flags, Gap) else frozenset(_set_flags(forge.flags.values))
+    flags = frozenset[str]() if isinstance(forge.flags, Gap) else forge.flags.switched
     storage = options.text("forge_unet_storage_dtype")
     return Question(
         name=base_name(files[0].path),
@@ -171,10 +171,6 @@ def card_of(info: GpuInfo, free_mb: float) -> Card:
     """A GPU as the planner sees it, with this much free before Forge's first load."""
     capability = info.compute_capability or (8, 9)
     return Card(free_mb, info.total // MB, info.name, capability, info.pcie_max_generation, info.pcie_width)
-
-
-def _set_flags(values: Mapping[str, object]) -> Iterator[str]:
-    return (name for name, value in values.items() if value is True)
 
 
 def answer(question: Question, jobs: Sequence[Job] = ()) -> Known[Advice]:

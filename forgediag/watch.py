@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from forgediag.config import Paces, TargetConfig
+from forgediag.forge.dtypes import SIZE, Device, Moment, vae_type
 from forgediag.gpus import GpuSource
 from forgediag.model import (
     CudaMemory,
     Files,
+    Flags,
     Forge,
     Gap,
     Gpu,
@@ -160,9 +162,9 @@ class Watch:
 
     def _facts(self) -> Facts:
         forge, files = self.poll.facts(), self.local.files
-        options = forge.options if isinstance(forge, Forge) else None
-        if options is None or isinstance(options, Gap):
+        if isinstance(forge, Gap) or isinstance(forge.options, Gap):
             return Facts()
+        options = forge.options
         chosen = files.selected if isinstance(files, Files) else ()
         settings: Mapping[str, str | float] = {
             key: value
@@ -170,12 +172,15 @@ class Watch:
             if isinstance(value := options.values.get(key), str | float)
         }
         family = next((file.family for file in chosen if file.role == "checkpoint"), None)
-        return Facts(options.checkpoint, family, settings, self._vae_bytes())
+        return Facts(options.checkpoint, family, settings, self._vae_bytes(forge.flags))
 
-    def _vae_bytes(self) -> int:
-        """Forge computes the VAE in bf16 from compute capability 8.0 on, else in fp32 (Forge dfdcbab, vae_dtype)."""
-        capability = None if isinstance(self._gpu, Gap) else self._gpu.info.compute_capability
-        return 4 if capability is not None and capability < (8, 0) else 2
+    def _vae_bytes(self, flags: Known[Flags]) -> int:
+        """Bytes of a number the VAE computes in; on a card that is not known, as on a usual one."""
+        device = Device()
+        if not isinstance(self._gpu, Gap) and self._gpu.info.compute_capability is not None:
+            device = Device(self._gpu.info.compute_capability, self._gpu.info.name)
+        moment = Moment(0, 0, frozenset() if isinstance(flags, Gap) else flags.switched)
+        return SIZE[vae_type(device, moment)]
 
     def observe(self, nvml: Known[Nvml]) -> Target:
         """The target as it is now."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from forgediag.config import Paces, TargetConfig
 from forgediag.model import (
     MB,
+    Flags,
     Gap,
     Gpu,
     GpuMemory,
@@ -128,3 +129,17 @@ def test_without_a_card_there_is_no_ledger(tmp_path: Path) -> None:
     watch.stop()
 
     assert watch.observe(Gap("no card", "missing")).ledger is None
+
+
+def test_what_the_vae_computes_in_follows_the_card_and_forges_flags() -> None:
+    old = replace(CARD, info=replace(CARD.info, compute_capability=(7, 5)))
+    watch = Watch(TargetConfig(url="http://127.0.0.1:9"), PACE, Local(TargetConfig(), None), Gpus())
+    unknown = Gap("not read")
+
+    assert watch._vae_bytes(unknown) == 2
+    watch._gpu = CARD
+    assert watch._vae_bytes(Flags({"port": 7860})) == 2
+    assert watch._vae_bytes(Flags({"vae_in_fp32": True})) == 4
+    watch._gpu = old
+    assert watch._vae_bytes(unknown) == 4
+    assert watch._vae_bytes(Flags({"vae_in_fp16": True})) == 2

@@ -138,6 +138,11 @@ class Flags:
         """Whether a flag is set to anything but None, False or an empty value."""
         return bool(self.values.get(name))
 
+    @property
+    def switched(self) -> frozenset[str]:
+        """The names of the flags that are simply on, as the planner's rules take them."""
+        return frozenset(name for name, value in self.values.items() if value is True)
+
 
 @dataclass(frozen=True, slots=True)
 class Sysinfo:
