@@ -2,7 +2,7 @@
 
     pip install atheris safetensors && python tests/bench/fuzz.py safetensors|gguf|pickle [SECONDS]
 
-Each run is a verdict on one input. It ends at the first that raises, takes over 10 s or 512 MiB, or where the verdict is
+A run is a verdict on one input. It ends at the first that raises, takes over 10 s or 512 MiB, or where the verdict is
 wrong by a reference: the real safetensors accepts what we refuse (or the reverse); CPython's own unpickler asks for a
 name beyond those of model files in what we call safe. The input is then left as crash-… in the working directory.
 atheris has wheels for Linux and CPython 3.11 to 3.13 only.
