@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -223,9 +224,10 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
 
 def _main_dtype(header: Header) -> str | None:
     """The type most of the bytes have."""
-    sizes: dict[str, int] = {}
-    for tensor in header.tensors.values():
-        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
+    sizes: Counter[str] = Counter()
+    alike = {id(tensor): tensor for tensor in header.tensors.values()}  # readers share what is alike
+    for key, count in Counter(map(id, header.tensors.values())).items():
+        sizes[alike[key].dtype] += count * alike[key].nbytes
     return max(sizes, key=lambda dtype: sizes[dtype], default=None)
 
 
