@@ -21,7 +21,7 @@ from forgediag.model import Fault
 from forgediag.model.identity import Identity
 from forgediag.sources import sidecars
 from forgediag.sources.batch import identify_all
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.identity import ALL
 
 _ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")

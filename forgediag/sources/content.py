@@ -15,7 +15,7 @@ from forgediag.formats.window import Window
 from forgediag.model import Fault, Header
 from forgediag.model.identity import Content, Numbers
 from forgediag.sources.digests import pieces
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.reading import Changed, Reading
 from forgediag.sources.zeros import Zeros
 

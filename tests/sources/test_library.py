@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from forgediag.forge.folders import Folder
-from forgediag.sources import library as source
+from forgediag.sources import whole as source
 from forgediag.sources.inventory import Entry, walk
 from forgediag.sources.library import Manner, Reader
 from forgediag.sources.records import Records
@@ -38,7 +38,6 @@ def test_a_file_is_read_once_and_then_trusted(tmp_path: Path) -> None:
     first, second = reader.take(entries(tmp_path)[0]), reader.take(entries(tmp_path)[0])
     assert (first.read, second.read) == (True, False)
     assert first.record == second.record
-    assert not reader.must_read(entries(tmp_path)[0])
 
 
 @pytest.mark.usefixtures("old")
@@ -117,15 +116,16 @@ def test_a_disk_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.Mon
 def test_reading_keeps_to_its_rate(tmp_path: Path) -> None:
     with (tmp_path / "a.gguf").open("wb") as file:
         file.truncate(9 * 1024 * 1024)
-    told: list[int] = []
+    told: list[tuple[str, int]] = []
     started = time.monotonic()
-    Reader(Records(None), Manner(rate=40 * 1024 * 1024, told=told.append)).take(entries(tmp_path)[0])
+    Reader(Records(None), Manner(rate=40 * 1024 * 1024, told=lambda path, done: told.append((path, done)))).take(entries(tmp_path)[0])
     assert time.monotonic() - started >= 0.2
-    assert told == [0, 4 * 1024 * 1024, 8 * 1024 * 1024]
+    path, mb = str(tmp_path / "a.gguf"), 1024 * 1024
+    assert told == [(path, 0), (path, 4 * mb), (path, 8 * mb), (path, 9 * mb)]
 
 
 def test_reading_stands_still_while_forge_is_busy(tmp_path: Path) -> None:
     put(tmp_path / "a.gguf")
-    answers = [True, True, False]
+    answers = [True, True, False, False]
     Reader(Records(None), Manner(busy=lambda: answers.pop(0), pause=0.01)).take(entries(tmp_path)[0])
     assert answers == []

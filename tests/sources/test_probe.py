@@ -16,7 +16,7 @@ from forgediag.forge.autoencoder.expected import Config, tensors
 from forgediag.model import DeepProbe, Gap, Header
 from forgediag.probing import passes
 from forgediag.sources import probe as under_test
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.probe import Limits, Try, deep
 from forgediag.testing.files import write_safetensors
 from forgediag.testing.loads import MODULES
