@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +23,16 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class Hashed:
-    """One file: its identity, its header (or what is wrong with it, or None where it could not be read), the claims."""
+    """One file: its identity, its header (or what is wrong with it, or None where it could not be read), the claims.
+
+    `trusted` is when it was read, in Unix seconds, if that was not now.
+    """
 
     path: str
     identity: Identity
     header: Header | Fault | None
     judged: tuple[Judged, ...]
+    trusted: float | None = None
 
     @cached_property
     def outcome(self) -> tuple[str, str]:
@@ -66,6 +71,7 @@ def _row(hashed: Hashed) -> dict[str, Any]:
         "blake3": identity.blake3,
         "crc32": identity.crc32,
         "fingerprint": identity.fingerprint,
+        "trusted_read": hashed.trusted,
         "format": format_of(hashed.path),
         "family": hashed.family,
         "fault": hashed.header.message if isinstance(hashed.header, Fault) else None,
@@ -120,6 +126,9 @@ def text(hashed: Hashed) -> str:
     lines += [f"  {name:<12}{value}" for name, value in _identities(identity)]
     if isinstance(hashed.header, Fault):
         lines.append(f"  {'damaged':<12}{hashed.header.message}")
+    if hashed.trusted is not None:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(hashed.trusted))
+        lines.append(f"  {'read':<12}{when}; size, times and inode are as they were then (--full reads it again)")
     lines += [f"  {'content':<12}{line}" for line in _numbers(identity.content)]
     for judged in hashed.judged:
         claim = judged.claim

@@ -118,7 +118,8 @@ def test_reading_keeps_to_its_rate(tmp_path: Path) -> None:
         file.truncate(9 * 1024 * 1024)
     told: list[tuple[str, int]] = []
     started = time.monotonic()
-    Reader(Records(None), Manner(rate=40 * 1024 * 1024, told=lambda path, done: told.append((path, done)))).take(entries(tmp_path)[0])
+    manner = Manner(rate=40 * 1024 * 1024, told=lambda path, done: told.append((path, done)))
+    Reader(Records(None), manner).take(entries(tmp_path)[0])
     assert time.monotonic() - started >= 0.2
     path, mb = str(tmp_path / "a.gguf"), 1024 * 1024
     assert told == [(path, 0), (path, 4 * mb), (path, 8 * mb), (path, 9 * mb)]
