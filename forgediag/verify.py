@@ -23,8 +23,8 @@ SEVERITIES: Mapping[State, Severity] = {
     "damaged": Severity.FAILURE,
 }
 
-WHOLE = ("misplaced-", "diffusers-part", "gguf-split", "gguf-type-forge", "dtype-newer-than-forge", "torchscript")
-"""Faults (or how their ids begin) of files that are as their makers left them: `doctor` tells them, `verify` not."""
+WHOLE = frozenset({"diffusers-part", "gguf-split", "gguf-type-forge", "dtype-newer-than-forge", "torchscript"})
+"""Faults, besides those of the wrong folder, of files that are as their makers left them: for `doctor` to tell."""
 
 FIXES: Mapping[State, tuple[str, ...]] = {
     "corrupted": (
@@ -104,7 +104,7 @@ def damaged(faults: Mapping[str, Fault]) -> tuple[Difference, ...]:
     return tuple(
         Difference(path, "damaged", fault.message, fault=fault)
         for path, fault in faults.items()
-        if not fault.id.startswith(WHOLE)
+        if fault.id not in WHOLE and not fault.id.startswith("misplaced-")
     )
 
 

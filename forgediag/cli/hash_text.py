@@ -10,6 +10,7 @@ from typing import Any
 
 from forgediag.forge.claims import outcome
 from forgediag.forge.families import describe
+from forgediag.formats.gguf import SCALES
 from forgediag.formats.model_file import format_of
 from forgediag.model import Fault, Header
 from forgediag.model.claim import Judged
@@ -176,8 +177,9 @@ def _numbers(content: Content | None) -> Iterator[str]:
 
 
 def _odd(numbers: Numbers) -> str:
+    what = "numbers" if numbers.dtype.removeprefix("GGUF:") not in SCALES else "scales of its blocks"
     if numbers.nan or numbers.infinite:
-        return f"{numbers.name}: {numbers.nan:,} NaN and {numbers.infinite:,} Inf of {numbers.elements:,}"
+        return f"{numbers.name}: {numbers.nan:,} NaN and {numbers.infinite:,} Inf of {numbers.elements:,} {what}"
     if numbers.zero:
-        return f"{numbers.name}: all {numbers.elements:,} numbers are zero"
+        return f"{numbers.name}: all {numbers.elements:,} {what} are zero"
     return f"{numbers.name}: up to {numbers.largest:g}, more than fp16 holds (65504)"

@@ -113,7 +113,8 @@ class FileReader:
             return None
         version = Stamp.of(found)
         seen = self._seen.get(path)
-        return version, seen[1] if seen is not None and seen[0] == version else None
+        alone = seen is not None and (seen[1].fault is None or not seen[1].fault.id.startswith("gguf-split"))
+        return version, seen[1] if seen is not None and alone and seen[0] == version else None
 
     def _file(
         self, want: _Wanted, known: tuple[Stamp, ModelFile | None], unreadable: dict[str, str]

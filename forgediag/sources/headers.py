@@ -12,6 +12,7 @@ from forgediag.forge.features import traits_of
 from forgediag.forge.judge import judge
 from forgediag.formats import model_file
 from forgediag.model import Fault, Header, ModelFile, Role
+from forgediag.sources.pieces import split
 from forgediag.sources.records import Records
 from forgediag.sources.stamp import Stamp
 from forgediag.sources.verdicts import NOT_SELECTED, Verdict
@@ -32,7 +33,9 @@ class Headers:
     _new: list[tuple[str, Verdict]] = field(default_factory=list[tuple[str, Verdict]])
 
     def of(self, name: str, local: str, role: Role, stamp: Stamp) -> ModelFile:
-        """What the header of this version of a file says, judged by `name`; damage that an earlier read found counts.
+        """What the header of this version of a file says, judged by `name`.
+
+        Damage that an earlier read found counts, and of a piece of a split file what lies beside it.
 
         Raises:
             OSError: the file cannot be read, or is no regular file.
@@ -44,7 +47,9 @@ class Headers:
             self._new.append((local, Verdict(stamp, began, name, role, file)))
             if len(self._new) >= AT_ONCE:
                 self.flush()
-        return file if file.fault is not None else self.damaged(file, stamp)
+        if file.fault is None:
+            return self.damaged(file, stamp)
+        return replace(file, fault=split(local, file.fault))
 
     def damaged(self, file: ModelFile, stamp: Stamp) -> ModelFile:
         """The file with the damage that was found when this version of it was read whole."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from forgediag.formats.diffusers import INDEX_LIMIT, incomplete
+from forgediag.formats.gguf import piece
+from forgediag.formats.gguf.split import judge, pieces
 from forgediag.model import Fault
 from forgediag.sources.window import opened
 
@@ -27,6 +30,26 @@ def incomplete_folders(indexes: Iterable[str]) -> Mapping[str, Fault]:
         if (fault := incomplete(raw, present)) is not None:
             found[index] = fault
     return found
+
+
+def split(path: str, fault: Fault | None) -> Fault | None:
+    """A file's fault: of a piece of a split file, with what lies beside it, which is nothing to remember."""
+    if fault is None or fault.id != "gguf-split":
+        return fault
+    folder, name = os.path.split(path)
+    own = _piece(path)
+    if own is None:  # it changed a moment ago
+        return fault
+    found: dict[str, tuple[int, int] | None] = {}
+    for each in pieces(name):
+        with suppress(OSError):
+            found[each] = _piece(os.path.join(folder, each))  # noqa: PTH118 - paths are strings here
+    return judge(name, own, found)
+
+
+def _piece(path: str) -> tuple[int, int] | None:
+    with opened(path) as window:
+        return piece(window)
 
 
 def _present(folder: str) -> Iterator[str]:
