@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -130,3 +131,37 @@ def test_reading_stands_still_while_forge_is_busy(tmp_path: Path) -> None:
     answers = [True, True, False, False]
     Reader(Records(None), Manner(busy=lambda: answers.pop(0), pause=0.01)).take(entries(tmp_path)[0])
     assert answers == []
+
+
+def test_several_are_read_at_once_and_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate("cab"):
+        put(tmp_path / f"{name}.gguf", bytes([number]) * 10)
+    (tmp_path / "d.gguf").hardlink_to(tmp_path / "a.gguf")
+    meet = threading.Barrier(3, timeout=5)
+    real = source.identify
+
+    def identify(name: str, **options: object) -> object:
+        meet.wait()
+        return real(name, **options)  # type: ignore[arg-type]  # handed on as they come
+
+    monkeypatch.setattr(source, "identify", identify)
+    totals: list[int] = []
+    reader = Reader(Records(None), Manner(at_once=3, starts=totals.append))
+    found = list(reader.take_all({Path(entry.path).stem: entry for entry in entries(tmp_path)}))
+    assert [name for name, _, _ in found] == ["a", "b", "c", "d"]
+    assert [taken.read for _, _, taken in found] == [True, True, True, False]
+    assert totals == [30]
+
+
+def test_giving_up_ends_every_read(tmp_path: Path) -> None:
+    put(tmp_path / "a.gguf")
+    with (tmp_path / "b.gguf").open("wb") as file:
+        file.truncate(400 * 1024 * 1024)
+    reader = Reader(Records(None), Manner(rate=4 * 1024 * 1024, at_once=2))
+    reading = reader.take_all({entry.path: entry for entry in entries(tmp_path)})
+    next(reading)
+    reading.close()
+    until = time.monotonic() + 5
+    while any(thread.name.startswith(("forgediag-crew", "forgediag-disk")) for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
