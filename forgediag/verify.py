@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from forgediag.formats.found import as_made
 from forgediag.lockfile import Lock, Locked
 from forgediag.model import Fault, Finding, Severity
 
@@ -23,8 +24,6 @@ SEVERITIES: Mapping[State, Severity] = {
     "damaged": Severity.FAILURE,
 }
 
-WHOLE = frozenset({"diffusers-part", "gguf-split", "gguf-type-forge", "dtype-newer-than-forge", "torchscript"})
-"""Faults, besides those of the wrong folder, of files that are as their makers left them: for `doctor` to tell."""
 
 FIXES: Mapping[State, tuple[str, ...]] = {
     "corrupted": (
@@ -100,11 +99,11 @@ def ranked(differences: Sequence[Difference]) -> tuple[Difference, ...]:
 
 
 def damaged(faults: Mapping[str, Fault]) -> tuple[Difference, ...]:
-    """What is wrong with the files themselves, whether or not they are as locked; what `WHOLE` tells is left out."""
+    """What is wrong with the files themselves, whether or not they are as locked; one that is as its maker left it is left out."""
     return tuple(
         Difference(path, "damaged", fault.message, fault=fault)
         for path, fault in faults.items()
-        if fault.id not in WHOLE and not fault.id.startswith("misplaced-")
+        if not as_made(fault.id)
     )
 
 

@@ -19,6 +19,7 @@ from forgediag.cli.hash_text import Hashed, document, text
 from forgediag.config import state_dir
 from forgediag.forge.claims import judge
 from forgediag.model import Fault
+from forgediag.packages import install
 from forgediag.sources import sidecars
 from forgediag.sources.batch import Found, identify_all
 from forgediag.sources.headers import read_header
@@ -27,8 +28,6 @@ from forgediag.sources.records import JOURNAL, Records
 
 _ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 _USUAL = frozenset({"sha256", "autov1", "autov3", "blake3"})
-_NO_BLAKE3 = "BLAKE3 is left out: it needs a package; pip install 'forgediag[blake3]'"
-_NO_NUMPY = "--content needs numpy; pip install 'forgediag[probe]'"
 
 
 @click.command("hash")
@@ -48,9 +47,9 @@ def command(
     them. Exit status: 0 fine, 1 a file is not what it should be or damaged, 3 one cannot be read.
     """
     if content and find_spec("numpy") is None:
-        raise Failure(_NO_NUMPY)
+        raise Failure(f"--content needs numpy; run {install('numpy')}")
     if find_spec("blake3") is None:
-        click.echo(f"forgediag: {_NO_BLAKE3}", err=True)
+        click.echo(f"forgediag: BLAKE3 is left out: it needs a package; run {install('blake3')}", err=True)
     files = list(_files(paths))
     found: list[Hashed] = []
     failed = 0

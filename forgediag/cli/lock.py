@@ -15,6 +15,7 @@ from forgediag.cli import Failure, NotDone, Settings
 from forgediag.cli.reading import opened_lock, reader, reading_options
 from forgediag.cli.shelves import given_folders
 from forgediag.lockfile import SCHEMA, render
+from forgediag.packages import install
 from forgediag.sources.journal import replace
 from forgediag.sources.locking import Outcome, lock_files
 from forgediag.sources.patience import Hung
@@ -42,7 +43,7 @@ def command(
     damaged, 3 one is unreadable.
     """
     if with_blake3 and find_spec("blake3") is None:
-        raise Failure("--blake3 needs a package; pip install 'forgediag[blake3]'")
+        raise Failure(f"--blake3 needs a package; run {install('blake3')}")
     target = Path(os.path.abspath(output))  # noqa: PTH100 - links stay as they are
     places = given_folders(settings.config(), paths)
     wanted = frozenset({"sha256", "autov3"} | ({"blake3"} if with_blake3 else set[str]()))

@@ -20,6 +20,7 @@ import blake3
 import pytest
 
 from forgediag.cli.hash import _progress
+from forgediag.packages import install
 from forgediag.sources import whole
 from forgediag.sources.identity import identify as real
 from forgediag.sources.reading import Changed
@@ -129,14 +130,14 @@ def test_many_odd_tensors_and_holes_are_told_in_short(run: Run, tmp_path: Path) 
 def test_content_without_numpy_names_the_way_out(run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "numpy")
     ended = run("hash", "--content", vae)
-    assert (ended.status, ended.err) == (2, "forgediag: --content needs numpy; pip install 'forgediag[probe]'\n")
+    assert (ended.status, ended.err) == (2, f"forgediag: --content needs numpy; run {install('numpy')}\n")
 
 
 def test_without_blake3_one_line_says_so(run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "blake3")
     monkeypatch.setitem(sys.modules, "blake3", None)
     ended = run("hash", "--json", vae)
-    assert ended.err == "forgediag: BLAKE3 is left out: it needs a package; pip install 'forgediag[blake3]'\n"
+    assert ended.err == f"forgediag: BLAKE3 is left out: it needs a package; run {install('blake3')}\n"
     assert ended.json["files"][0]["blake3"] is None
 
 
