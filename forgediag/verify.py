@@ -99,7 +99,7 @@ def ranked(differences: Sequence[Difference]) -> tuple[Difference, ...]:
 
 
 def damaged(faults: Mapping[str, Fault]) -> tuple[Difference, ...]:
-    """What is wrong with the files themselves, whether or not they are as locked; one that is as its maker left it is left out."""
+    """What is wrong with the files themselves, as locked or not, but for those that are as their makers left them."""
     return tuple(
         Difference(path, "damaged", fault.message, fault=fault)
         for path, fault in faults.items()
