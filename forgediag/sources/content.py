@@ -95,18 +95,19 @@ class _Seen:
         """Elements of it, whole ones."""
         self.seen += len(data)
         if not self.block:
-            self._numbers(np.frombuffer(data, f"<u{self.layout.size}"))
+            self._numbers(data)
             return
         for scale in self.scales:
-            kind = f"<u{self.layout.size}"
-            strided: NDArray[np.unsignedinteger] = np.ndarray(len(data) // self.block, kind, data, scale, self.block)
-            self._numbers(np.ascontiguousarray(strided))
+            count, kind = len(data) // self.block, f"<u{self.layout.size}"
+            strided: NDArray[np.unsignedinteger] = np.ndarray(count, kind, data, scale, self.block)
+            self._numbers(memoryview(strided.tobytes()))
 
-    def _numbers(self, unsigned: NDArray[np.unsignedinteger]) -> None:
+    def _numbers(self, data: memoryview) -> None:
+        unsigned: NDArray[np.unsignedinteger] = np.frombuffer(data, f"<u{self.layout.size}")
         self.elements += len(unsigned)
         mask = self.layout.mask
         # As signed integers negative numbers are below all positive ones, as unsigned above: two maxima see both.
-        positive = int(unsigned.view(f"<i{self.layout.size}").max())
+        positive = int(np.frombuffer(data, f"<i{self.layout.size}").max())
         negative = int(unsigned.max())
         found = max(positive, negative & mask if negative > mask else 0)
         if found >= self.layout.first:

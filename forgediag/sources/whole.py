@@ -68,7 +68,8 @@ def damaged(path: str, gate: Gate | None = None, done: int = 0) -> Fault | None:
         if reading.read(0, 4) == b"PK\x03\x04":
             from forgediag.formats.pickle import bad_records  # noqa: PLC0415 - few have such files
 
-            if found := bad_records(_Gated(reading, gate, done)):
+            found = list(bad_records(_Gated(reading, gate, done)))
+            if found:
                 more = f", and {len(found) - 1} more records are damaged" if len(found) > 1 else ""
                 return replace(found[0], message=found[0].message + more)
     return stretches(path)
