@@ -141,9 +141,7 @@ def _unet_family(shapes: Shapes, tensors: Tensors) -> Found | None:
         if "guidance_in.in_layer.weight" in shapes:
             return "flux-dev", ""
         return ("chroma" if "distilled_guidance_layer.layers.0.in_layer.bias" in shapes else "flux-schnell"), ""
-    if _LDM in shapes:
-        return _ldm(shapes, tensors)
-    return None
+    return _ldm(shapes, tensors)
 
 
 _REFUSED = {
