@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 from forgediag.formats.safetensors.dtypes import SIZES
 from forgediag.formats.safetensors.layout import not_covered
@@ -11,13 +12,15 @@ from forgediag.formats.safetensors.strict import leading_metadata
 from forgediag.model import Tensor
 
 _ENTRY = re.compile(
-    r'("([^"\\\x00-\x1f]*)":\{"dtype":"([A-Z0-9_]+)","shape":\[([0-9,]*)\],'
-    r'"data_offsets":\[(0|[1-9][0-9]{0,18}),(0|[1-9][0-9]{0,18})\]\}(?:,|\}\Z))'
+    r'"([^"\\\x00-\x1f]*)":\{"dtype":"([A-Z0-9_]+)","shape":\[([0-9,]*)\],'
+    r'"data_offsets":\[(0|[1-9][0-9]{0,18}),(0|[1-9][0-9]{0,18})\]\}(?:,|\}\Z)'
 )
 _SHAPE = re.compile(r"(?:0|[1-9][0-9]{0,18})(?:,(?:0|[1-9][0-9]{0,18}))*\Z")
 _METADATA = '{"__metadata__":'
 _USIZE_MAX = 2**64 - 1
-_Row = tuple[str, str, str, str, str, str]
+_Row = tuple[str, str, str, str, str]
+_FIXED = len('"":{"dtype":"","shape":[],"data_offsets":[,]},')
+"""Characters of an entry that are the same in each, its comma or the last brace included."""
 
 
 def read(text: str, room: int, start: int) -> tuple[dict[str, str], dict[str, Tensor]] | None:
@@ -45,7 +48,7 @@ def read(text: str, room: int, start: int) -> tuple[dict[str, str], dict[str, Te
     elif text[:1] != "{":
         return None
     found = _ENTRY.findall(text, at)
-    if sum([len(row[0]) for row in found]) != len(text) - at or not text.endswith("}}"):
+    if len("".join(chain.from_iterable(found))) + _FIXED * len(found) != len(text) - at or not text.endswith("}}"):
         return None
     placed = _tensors(found) or _tensors(sorted(found, key=_in_order))
     if placed is None or len(placed[0]) != len(found) or "__metadata__" in placed[0]:
@@ -64,7 +67,7 @@ def _tensors(found: list[_Row]) -> tuple[dict[str, Tensor], int] | None:
     tensors: dict[str, Tensor] = {}
     known: dict[tuple[str, str], Tensor] = {}
     position, at = 0, "0"
-    for _, name, dtype, written, begin, end in found:
+    for name, dtype, written, begin, end in found:
         tensor = known.get((dtype, written))
         if tensor is None:
             tensor = _tensor(dtype, written)
@@ -80,7 +83,7 @@ def _tensors(found: list[_Row]) -> tuple[dict[str, Tensor], int] | None:
 
 
 def _in_order(row: _Row) -> tuple[int, int]:
-    return int(row[4]), int(row[5])
+    return int(row[3]), int(row[4])
 
 
 def _tensor(dtype: str, written: str) -> Tensor | None:
