@@ -43,10 +43,10 @@ class Crew(Generic[T]):
         self._waiting.clear()
 
     def _run(self) -> None:
-        while self._waiting:
+        while True:
             try:
                 name, act = self._waiting.popleft()
-            except IndexError:  # another one was faster
+            except IndexError:
                 return
             future = self._results[name]
             try:

@@ -67,7 +67,4 @@ def _component(folder: str) -> bool:
 
 
 def _filled(item: os.DirEntry[str]) -> bool:
-    try:
-        return item.is_file() and item.stat().st_size > 0
-    except OSError:
-        return False
+    return item.is_file() and item.stat().st_size > 0
