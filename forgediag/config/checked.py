@@ -24,11 +24,7 @@ def checked(config: Config) -> Config:
         ConfigError: a value is out of range, or contradicts another.
     """
     config.address()
-    names = [target.name for target in config.targets]
-    if len(set(names)) < len(names) or not all(names):
-        raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
-    if "other" in names:
-        raise ConfigError("a forge cannot be called 'other', which in metrics means the processes of others; rename it")
+    _check_names([target.name for target in config.targets])
     for target in config.targets:
         _check_target(target)
     if not 1 <= config.probes_at_once <= 10_000:
@@ -45,6 +41,13 @@ def checked(config: Config) -> Config:
     if config.log_level.lower() not in {"debug", "info", "warning", "error"}:
         raise ConfigError(f"log_level is {config.log_level!r}; known levels: debug, info, warning, error")
     return config
+
+
+def _check_names(names: list[str]) -> None:
+    if len(set(names)) < len(names) or not all(names):
+        raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
+    if "other" in names:
+        raise ConfigError("a forge cannot be called 'other', which in metrics means the processes of others; rename it")
 
 
 def _check_target(target: TargetConfig) -> None:
