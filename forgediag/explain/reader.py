@@ -36,7 +36,8 @@ class Said:
     """Something a signature knows, or (`signature` None) an error that none knows.
 
     `chain`: which chain of exceptions it is of, counted from 1; 0 for what was only printed. `place`: whose code raised
-    it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for.
+    it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for. `ended`: the start of the
+    program ended with it.
     """
 
     line: int
@@ -45,6 +46,7 @@ class Said:
     chain: int = 0
     place: Place | None = None
     gaps: tuple[str, ...] = ()
+    ended: bool = False
 
     def filled(self, text: str) -> str:
         """A text of its signature about this very error."""
@@ -198,7 +200,7 @@ class Reader:
             return Said(number, _quoted(text), None, chain, place)
         signature, pattern = found
         gaps = pattern.gaps("\n".join(lines)) if pattern is not None else ()
-        return Said(number, _quoted(text), signature, chain, place, gaps)
+        return Said(number, _quoted(text), signature, chain, place, gaps, chained and self._frames.ended)
 
     def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
         number, text = lines[at][0], plain(lines[at][1])
