@@ -119,15 +119,14 @@ def explain(lines: Iterable[str]) -> Explanation:
     log.close()
     excerpt = counted.count <= EXCERPT
     troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
-    if excerpt and not troubles:
+    if counted.count <= SHORT and not troubles:
         troubles = tuple(Trouble(said) for said in (log.harmless, _noticed(counted)) if said is not None)[:1]
     return Explanation(counted.count, troubles)
 
 
 def _noticed(counted: Lines) -> Said | None:
     """The first line of a short excerpt that sounds as if something were wrong."""
-    lines = counted.kept if counted.count <= SHORT else []
-    return next((Said(number, line.strip()[:500], None) for number, line in lines if alarming(line)), None)
+    return next((Said(number, line.strip()[:500], None) for number, line in counted.kept if alarming(line)), None)
 
 
 def _trouble(episode: list[Said]) -> Trouble:
