@@ -1,15 +1,15 @@
-"""Where in many lines something could be: one word of each pattern, looked for in all of them at once."""
+"""Where in many lines something could be: one word of each pattern, looked for in what is new among them."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from forgediag.explain.signature import Pattern, Signature
+from forgediag.explain.signature import NUMBER, Pattern, Signature
 
-Candidates = Mapping[int, Sequence[tuple[Signature, Pattern]]]
+Matches = tuple[tuple[Signature, Pattern], ...]
+Candidates = Mapping[int, Matches]
 
 MARKS = (
     "Traceback (most",
@@ -26,6 +26,12 @@ MARKS = (
     "Exception",
 )
 """What the course of things shows in: tracebacks, loads, starts, ends, and errors that no signature knows."""
+
+KINDS = 20_000
+"""Kinds of lines that are remembered."""
+
+LONG = 400
+"""Bytes of the longest kind of line that is remembered."""
 
 _COMMON = frozenset(
     [
@@ -55,38 +61,77 @@ _COMMON = frozenset(
 )
 """Words that healthy logs are full of."""
 
-_WORDS = re.compile(r"<\d{1,6}\+>|\s|\*")
+_NINES = bytes.maketrans(b"012345678", b"9" * 9)
+_BLANKS = b" \t\x0b\x0c"
 
 
 def anchor(pattern: Pattern) -> str:
     """The word of a pattern that text must hold for the pattern to be in it: its longest that is not common."""
-    return max(_WORDS.split(pattern.text), key=lambda word: (word not in _COMMON, len(word)))
+    words = (word for piece in NUMBER.sub("*", pattern.text).split("*") for word in piece.split())
+    return max(words, key=lambda word: (word not in _COMMON, len(word)))
 
 
 class Anchors:
-    """The words of all signatures."""
+    """The words of all signatures, and which kinds of lines have none.
 
-    def __init__(self, signatures: Sequence[Signature]) -> None:
-        self._words: dict[str, list[tuple[Signature, Pattern]]] = {}
+    A line's kind is what is left of it when every digit is a 9 and no blanks are there. What holds a word holds the
+    word's kind, so lines of a kind that was searched once need no second search.
+    """
+
+    def __init__(self, signatures: Iterable[Signature]) -> None:
+        words: dict[bytes, list[tuple[Signature, Pattern]]] = {}
         for signature in signatures:
             for pattern in signature.patterns:
-                self._words.setdefault(anchor(pattern), []).append((signature, pattern))
+                words.setdefault(_kinds([anchor(pattern)])[0], []).append((signature, pattern))
+        self._words = {word: tuple(patterns) for word, patterns in words.items()}
+        self._marks = _kinds(MARKS)
+        self._known: dict[bytes, Matches | None] = {}
 
     def find(self, lines: Sequence[str]) -> tuple[set[int], Candidates]:
-        """Which lines have a mark, and which patterns could be in which lines."""
-        text = "\n".join(lines)
-        starts = [0, *accumulate(len(line) + 1 for line in lines)]
+        """Which lines may have a mark, and which patterns could be in which lines; lines have no line ends."""
+        kinds, known = _kinds(lines), self._known
+        if len(known) > KINDS:
+            known.clear()
+        for start in range(0, len(new := [kind for kind in dict.fromkeys(kinds) if kind not in known]), 1000):
+            known.update(self._searched(new[start : start + 1000]))
         marked: set[int] = set()
-        for mark in MARKS:
-            marked.update(_lines_with(mark, text, starts))
-        found: dict[int, list[tuple[Signature, Pattern]]] = {}
-        for word, patterns in self._words.items():
-            for line in _lines_with(word, text, starts):
-                found.setdefault(line, []).extend(patterns)
+        found: dict[int, Matches] = {}
+        for line in [line for line, kind in enumerate(kinds) if known[kind] is not None]:
+            marked.add(line)
+            if matches := known[kinds[line]]:
+                found[line] = matches
+        for kind in new:
+            if len(kind) > LONG:
+                del known[kind]
         return marked, found
 
+    def _searched(self, kinds: Sequence[bytes]) -> Iterable[tuple[bytes, Matches | None]]:
+        """What could be in lines of each kind; nothing (None) in most."""
+        text = b"\n".join(kinds)
+        starts = [0, *accumulate(len(kind) + 1 for kind in kinds)]
+        found: dict[int, Matches | None] = {}
+        for mark in self._marks:
+            found.update((line, ()) for line in _lines_with(mark, text, starts))
+        for word, patterns in self._words.items():
+            for line in _lines_with(word, text, starts):
+                possible = tuple(one for one in patterns if _possible(one[1], kinds[line]))
+                if possible:
+                    found[line] = (found.get(line) or ()) + possible
+        return ((kind, found.get(line)) for line, kind in enumerate(kinds))
 
-def _lines_with(word: str, text: str, starts: Sequence[int]) -> list[int]:
+
+def _possible(pattern: Pattern, kind: bytes) -> bool:
+    """Whether numbers as great as digits allow would be great enough, where the pattern is of one line."""
+    if not pattern.one_word or not pattern.numbers or b"\x1b" in kind:
+        return True
+    return pattern.find(kind.decode("utf-8", "replace")) >= 0
+
+
+def _kinds(lines: Sequence[str]) -> list[bytes]:
+    return "\n".join(lines).encode("utf-8", "surrogatepass").translate(_NINES, _BLANKS).split(b"\n")
+
+
+def _lines_with(word: bytes, text: bytes, starts: Sequence[int]) -> list[int]:
     lines: list[int] = []
     position = text.find(word)
     while position >= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from forgediag.explain.scan import Said, Turn, scan
+from forgediag.explain.scan import Lines, Said, Turn, scan
 from forgediag.explain.signature import Signature, signatures
 
 KEPT = 50
@@ -14,10 +14,12 @@ KEPT = 50
 FOLLOWING = 20
 """Kinds of follow-ups kept for each."""
 
-EXCERPT = 10
+EXCERPT = 40
 """Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
 
-_RANK = {"error": 5, "wrapper": 4, None: 3, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": -1}
+_RANK = {"error": 6, "wrapper": 5, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
+_GENERAL, _UNKNOWN = 4, 3
+"""An error of which only its class is known; of which nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Trouble:
 
     @property
     def rank(self) -> int:
-        """How much it matters: 5 an error with a known cause, 3 an unknown one, 1 works, 0 usual."""
-        return _RANK[self.root.signature.level if self.root.signature else None]
+        """How much it matters: 6 an error with a known cause, 4 and 3 one of a known class or none, 1 works, 0 usual."""
+        return _rank(self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class _Log:
 
     troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
     episode: list[Said] = field(default_factory=list[Said])
+    harmless: Said | None = None
     failed: str = ""
 
     def turn(self, turn: Turn) -> None:
@@ -66,7 +69,9 @@ class _Log:
             self.failed = ""
 
     def say(self, said: Said) -> None:
-        if len(self.episode) < 200 and (said.signature is None or said.signature.level != "harmless"):
+        if said.signature is not None and said.signature.level == "harmless":
+            self.harmless = said
+        elif len(self.episode) < 200:
             self.episode.append(said)
 
     def close(self) -> None:
@@ -101,27 +106,18 @@ def explain(lines: Iterable[str]) -> Explanation:
     Lines come without their ends; colours, boxes, padding and wrapping are no matter. Time is linear in the text,
     memory bounded.
     """
-    log, counter = _Log(), _Counter(lines)
-    for event in scan(counter, signatures()):
+    log, counted = _Log(), Lines(lines)
+    for event in scan(counted, signatures()):
         if isinstance(event, Turn):
             log.turn(event)
         else:
             log.say(event)
     log.close()
-    return Explanation(counter.count, tuple(_ordered(log.troubles.values(), excerpt=counter.count <= EXCERPT)))
-
-
-class _Counter:
-    """The lines, counted."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = lines
-        self.count = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.count += 1
-            yield line
+    excerpt = counted.count <= EXCERPT
+    troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
+    if excerpt and not troubles and log.harmless is not None:
+        troubles = (Trouble(log.harmless),)
+    return Explanation(counted.count, troubles)
 
 
 def _trouble(episode: list[Said]) -> Trouble:
@@ -137,15 +133,18 @@ def _trouble(episode: list[Said]) -> Trouble:
 
 def _absorb(episode: list[Said]) -> str:
     """Take out unknown errors of chains that hold a known one; the first such error's text."""
-    known = {said.chain for said in episode if said.chain and _rank(said) > _RANK[None]}
-    unknown = [said for said in episode if said.signature is None and said.chain in known]
+    known = {said.chain for said in episode if said.chain and _rank(said) > _GENERAL}
+    unknown = [said for said in episode if _UNKNOWN <= _rank(said) <= _GENERAL and said.chain in known]
     for said in unknown:
         episode.remove(said)
     return unknown[0].text if unknown else ""
 
 
 def _rank(said: Said) -> int:
-    return _RANK[said.signature.level if said.signature else None]
+    if said.signature is None:
+        return _UNKNOWN
+    rank = _RANK[said.signature.level]
+    return min(rank, _GENERAL) if said.signature.general else rank
 
 
 def _key(said: Said) -> str:

@@ -11,6 +11,9 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]{0,24}[ -/]{0,4}[@-~]|\x1b\][^\x07\n]{0,200
 _LOGGER = re.compile(r" {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? *$")
 _PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?)")
 _BOX = re.compile("[─-╿❱]{1,4000}")
+_RAISED = re.compile(r"[ |*>`'\"│]{0,12}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?[`'\"]?$)")
+_WITHIN = re.compile(r"(?:: |\] |- |ERROR +|^)[`'\"]?(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |[`'\"]?$)")
+_ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration", "ExceptionGroup")
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
 
 
@@ -27,6 +30,21 @@ def plain(line: str) -> str:
 def framed(line: str) -> bool:
     """Whether it belongs to a box that rich drew around a traceback."""
     return bool(line) and line.lstrip()[:1] in "│┃╭╰┌└" and bool(line.strip())
+
+
+def raised(line: str) -> bool:
+    """Whether it is the last line of a traceback, the error's name and message."""
+    match = _RAISED.match(line)
+    if match is None:
+        return False
+    name = match[1]
+    return name.endswith(_ENDINGS) or ("." in name and not name.endswith((".py", ".bat", ".sh", ".exe")))
+
+
+def error_within(line: str) -> bool:
+    """Whether it names an exception, alone as the last line of a traceback or after other words."""
+    match = _RAISED.match(line)
+    return (match is not None and match[1].endswith(("Error", "Exception"))) or _WITHIN.search(line) is not None
 
 
 def squeezed(line: str) -> str:
