@@ -32,6 +32,12 @@ TOPICS = (
     "web",
     "warnings",
     "extensions",
+    "generation",
+    "requests",
+    "launcher",
+    "controlnet",
+    "addons",
+    "libraries",
     "general",
 )
 
