@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from forgediag.explain.scan import Lines, Said, Turn, scan
 from forgediag.explain.signature import Signature, signatures
+from forgediag.explain.text import alarming
 
 KEPT = 50
 """Kinds of trouble in one log that are kept, the newest."""
@@ -16,6 +17,9 @@ FOLLOWING = 20
 
 EXCERPT = 40
 """Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
+
+SHORT = 15
+"""Lines up to which an excerpt is so short that what merely sounds wrong in it is what is asked about."""
 
 _RANK = {"error": 6, "wrapper": 5, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _UNKNOWN = 4, 3
@@ -106,7 +110,7 @@ def explain(lines: Iterable[str]) -> Explanation:
     Lines come without their ends; colours, boxes, padding and wrapping are no matter. Time is linear in the text,
     memory bounded.
     """
-    log, counted = _Log(), Lines(lines)
+    log, counted = _Log(), Lines(lines, SHORT)
     for event in scan(counted, signatures()):
         if isinstance(event, Turn):
             log.turn(event)
@@ -115,15 +119,20 @@ def explain(lines: Iterable[str]) -> Explanation:
     log.close()
     excerpt = counted.count <= EXCERPT
     troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
-    if excerpt and not troubles and log.harmless is not None:
-        troubles = (Trouble(log.harmless),)
+    if counted.count <= SHORT and not troubles:
+        troubles = tuple(Trouble(said) for said in (log.harmless, _noticed(counted)) if said is not None)[:1]
     return Explanation(counted.count, troubles)
+
+
+def _noticed(counted: Lines) -> Said | None:
+    """The first line of a short excerpt that sounds as if something were wrong."""
+    return next((Said(number, line.strip()[:500], None) for number, line in counted.kept if alarming(line)), None)
 
 
 def _trouble(episode: list[Said]) -> Trouble:
     """The root is the first of what matters most: a known error before an unknown one, that before mere warnings."""
     inner = _absorb(episode)
-    root = max(episode, key=_rank)
+    root = max(episode, key=lambda said: (_rank(said), said.ended))
     kept: dict[str, Said] = {}
     for said in episode:
         if said.signature is not None and said.signature is not root.signature and said.signature.level != "note":

@@ -102,9 +102,14 @@ def named(text: str) -> Place | None:
 
 @dataclass(slots=True)
 class Frames:
-    """The frames of one traceback, the last ones. `within`: whose it is by the line in front of it."""
+    """The frames of one traceback, the last ones.
+
+    `within`: whose it is by the line in front of it. `ended`: it goes out of the program's first function, so that the
+    program ended.
+    """
 
     within: Place | None = None
+    ended: bool = False
     _paths: deque[str] = field(default_factory=lambda: deque[str](maxlen=KEPT))
     _own: Place | None = None
     _last: Place | None = None
@@ -117,6 +122,7 @@ class Frames:
         here = place(match[1].strip(), int(match[2]), match[3] or "")
         self._paths.append(match[1].replace("\\", "/"))
         self._last = here
+        self.ended = self.ended or here.file == "launch.py"
         if here.kind not in {"package", "python"}:
             self._own = here
         return True

@@ -36,7 +36,8 @@ class Said:
     """Something a signature knows, or (`signature` None) an error that none knows.
 
     `chain`: which chain of exceptions it is of, counted from 1; 0 for what was only printed. `place`: whose code raised
-    it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for.
+    it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for. `ended`: the start of the
+    program ended with it.
     """
 
     line: int
@@ -45,6 +46,7 @@ class Said:
     chain: int = 0
     place: Place | None = None
     gaps: tuple[str, ...] = ()
+    ended: bool = False
 
     def filled(self, text: str) -> str:
         """A text of its signature about this very error."""
@@ -142,7 +144,10 @@ class Reader:
             self._open = 0
             yield from self._outside(lines, at)
         else:
-            yield from self._printed(lines, at)
+            for said in self._printed(lines, at):
+                if said.signature is not None and said.signature.level == "error":
+                    self._open = 0
+                yield said
 
     def _is_shallow_error(self, text: str) -> bool:
         """Whether it is an error less deep than the frames: somebody's excerpt lost blanks, or a heading's kept some."""
@@ -198,7 +203,7 @@ class Reader:
             return Said(number, _quoted(text), None, chain, place)
         signature, pattern = found
         gaps = pattern.gaps("\n".join(lines)) if pattern is not None else ()
-        return Said(number, _quoted(text), signature, chain, place, gaps)
+        return Said(number, _quoted(text), signature, chain, place, gaps, chained and self._frames.ended)
 
     def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
         number, text = lines[at][0], plain(lines[at][1])
@@ -206,8 +211,8 @@ class Reader:
         if any(head in text for head in _HEADS):
             place = named(text) or named(f"{text} {following[0]}" if following else "")
             self._within = (number, place) if place is not None else None
-        place = self._place_near(number)
-        frames = Frames(place)
+        place = self._frames.place() if self._open else self._place_near(number)
+        frames = self._frames if self._open else Frames(place)
         found = None
         first = whole = squeezed(text)
         if any(line in self._found for line in range(at, at + AROUND + 1)):
@@ -232,10 +237,11 @@ class Reader:
     def _heaviest(self, whole: str, at: int, count: int, before: int | None, frames: Frames) -> Found | None:
         """What matches best of all that could be in `count` lines from `at`, and begins before `before`."""
         best: tuple[Signature, Pattern] | None = None
-        heaviest = (False, False, 0)
+        heaviest = (False, False, False, 0)
         for line in range(at, at + count):
             for signature, pattern in self._found.get(line, ()):
-                weight = (not signature.general, bool(signature.where), pattern.weight)
+                level = signature.level != "follow-up"
+                weight = (not signature.general, level, bool(signature.where), pattern.weight)
                 if weight > heaviest and (not signature.where or frames.hold(signature.where)):
                     start = pattern.find(whole)
                     if start >= 0 and (before is None or start < before):

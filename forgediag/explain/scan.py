@@ -16,15 +16,18 @@ BATCH = 4000
 
 
 class Lines:
-    """Lines with their numbers, in batches, and counted."""
+    """Lines with their numbers, in batches, and counted; the first ones kept."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], keep: int) -> None:
         self._lines = iter(lines)
+        self._keep = keep
         self.count = 0
+        self.kept: list[Numbered] = []
 
     def __iter__(self) -> Iterator[list[Numbered]]:
         while batch := list(islice(self._lines, BATCH)):
             first = self.count + 1
+            self.kept = self.kept or list(enumerate(batch[: self._keep], first))
             self.count += len(batch)
             whole = "\r" not in (text := "\n".join(batch)) and text.count("\n") < len(batch)
             if whole and max(map(len, batch)) <= LONGEST:

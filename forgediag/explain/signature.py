@@ -32,6 +32,7 @@ TOPICS = (
     "web",
     "warnings",
     "extensions",
+    "packages",
     "generation",
     "requests",
     "launcher",

@@ -14,6 +14,12 @@ _BOX = re.compile("[─-╿❱]{1,4000}")
 _RAISED = re.compile(r"[ |*>`'\"│]{0,12}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?[`'\"]?$)")
 _WITHIN = re.compile(r"(?:: |\] |- |ERROR +|^)[`'\"]?(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |[`'\"]?$)")
 _ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration", "ExceptionGroup")
+_ALARM = re.compile(
+    r"\b(?:errors?|fail(?:ed|ure|s)?|warn(?:ing)?|cannot|can't|couldn't|could not|not (?:found|available|supported|able)|"
+    r"no such|unable|unknown|unrecognized|invalid|refused|denied|missing|unsupported|exception|fatal|abort(?:ed)?|"
+    r"crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|does not|timed out|timeout|corrupt(?:ed)?)\b",
+    re.IGNORECASE,
+)
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
 
 
@@ -45,6 +51,11 @@ def error_within(line: str) -> bool:
     """Whether it names an exception, alone as the last line of a traceback or after other words."""
     match = _RAISED.match(line)
     return (match is not None and match[1].endswith(("Error", "Exception"))) or _WITHIN.search(line) is not None
+
+
+def alarming(line: str) -> bool:
+    """Whether somebody who shows but a few lines may mean this one."""
+    return _ALARM.search(line) is not None
 
 
 def squeezed(line: str) -> str:
