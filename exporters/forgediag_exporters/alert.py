@@ -7,7 +7,7 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "critical"]
 
-HERE = 'job="forgediag"'
+HERE = 'job=~"forgediag.*"'
 ON = "on (job, instance, target)"
 NOT_DOWN = f"unless {ON} (forge_up{{{HERE}}} == 0)"
 """What a Forge that is down brings with it is told by ForgeDown alone."""

@@ -27,6 +27,8 @@ def checked(config: Config) -> Config:
     names = [target.name for target in config.targets]
     if len(set(names)) < len(names) or not all(names):
         raise ConfigError(f"the names of the forges are not distinct: {', '.join(names)}; give each its own name")
+    if "other" in names:
+        raise ConfigError("a forge cannot be called 'other', which in metrics means the processes of others; rename it")
     for target in config.targets:
         _check_target(target)
     if not 1 <= config.probes_at_once <= 10_000:

@@ -33,6 +33,12 @@ TOPICS = (
     "warnings",
     "extensions",
     "packages",
+    "generation",
+    "requests",
+    "launcher",
+    "controlnet",
+    "addons",
+    "libraries",
     "general",
 )
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from forgediag.formats.pickle import allowed, read
 from forgediag.formats.window import Held
 from forgediag.model import Fault, Header
+from forgediag.testing.asking import asked
 from forgediag.testing.pickles import Weight, packed, torch_legacy, torch_zip
 
 PIECES = (
@@ -20,36 +18,6 @@ PIECES = (
     b"\x80\2", b"\x80\4", b"\x95\3\0\0\0\0\0\0\0", b"\x95\x0c\0\0\0\0\0\0\0", b"Q", b"\x82\1", b"C\2os", b".", b"x",
 )  # fmt: skip
 SEEDS = (torch_zip({"a": Weight("F32", (2, 3))}), torch_legacy({"a": Weight("F32", (2, 3))}))
-
-
-class Inert:
-    """Takes the place of whatever a pickle asks for."""
-
-    def __new__(cls, *_: object, **__: object) -> Inert:
-        return object.__new__(cls)
-
-    def __init__(self, *_: object, **__: object) -> None: ...
-    def __call__(self, *_: object) -> Inert:
-        return self
-
-    def __setstate__(self, _: object) -> None: ...
-    def __setitem__(self, _: object, __: object) -> None: ...
-    def append(self, _: object) -> None: ...
-
-
-class Asking(pickle.Unpickler):
-    """CPython's own reader with nothing behind the names: it only notes which are asked for."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data))
-        self.asked: list[tuple[str, str]] = []
-
-    def find_class(self, module: str, name: str) -> type[Inert]:
-        self.asked.append((module, name))
-        return Inert
-
-    def persistent_load(self, _: object) -> Inert:
-        return Inert()
 
 
 @given(st.binary(max_size=2000))
@@ -69,10 +37,5 @@ def test_a_damaged_file_ends_in_a_verdict(seed: bytes, damage: list[tuple[int, b
 @given(st.lists(st.sampled_from(PIECES), max_size=24))
 def test_nothing_that_python_would_import_is_called_safe(pieces: list[bytes]) -> None:
     body = b"".join(pieces) + b"."
-    reader = Asking(body)
-    try:
-        reader.load()
-    except Exception:
-        reader.asked.append(("", ""))
-    unknown = [name for name in reader.asked if name != ("", "") and allowed.kind(*name) == "unknown"]
+    unknown = [name for name in asked(body) if allowed.kind(*name) == "unknown"]
     assert not unknown or not read(Held(packed(body))).safety.safe
