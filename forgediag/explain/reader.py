@@ -238,7 +238,7 @@ class Reader:
         if any(_reach(self._found[line]) > 1 for line in near):
             whole += "".join(map(squeezed, following))
         found = self._heaviest(whole, at, AROUND + 1, len(first), frames) if near else None
-        if found is not None or error_within(text):
+        if found is not None or (error_within(text) and not (following and "Traceback (most" in following[0])):
             yield self._said(number, text, found, [text, *following], place, chained=False)
 
     def _plain(self, line: str) -> str:
