@@ -21,9 +21,9 @@ EXCERPT = 40
 SHORT = 15
 """Lines up to which an excerpt is so short that what merely sounds wrong in it is what is asked about."""
 
-_RANK = {"error": 6, "wrapper": 5, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
-_GENERAL, _UNKNOWN = 4, 3
-"""An error of which only its class is known; of which nothing is."""
+_RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
+_GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
+"""An error of which only its class is known; the line in front of a traceback; an error of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Trouble:
 
     @property
     def rank(self) -> int:
-        """How much it matters: 6 an error with a known cause, 4 and 3 one of a known class or none, 1 works, 0 usual."""
+        """How much it matters: 7 an error with a known cause, 5 to 3 one of a known class or none, 1 works, 0 usual."""
         return _rank(self.root)
 
 
@@ -143,7 +143,7 @@ def _trouble(episode: list[Said]) -> Trouble:
 def _absorb(episode: list[Said]) -> str:
     """Take out unknown errors of chains that hold a known one; the first such error's text."""
     known = {said.chain for said in episode if said.chain and _rank(said) > _GENERAL}
-    unknown = [said for said in episode if _UNKNOWN <= _rank(said) <= _GENERAL and said.chain in known]
+    unknown = [said for said in episode if said.chain in known and _UNKNOWN <= _rank(said) <= _GENERAL]
     for said in unknown:
         episode.remove(said)
     return unknown[0].text if unknown else ""
@@ -152,8 +152,8 @@ def _absorb(episode: list[Said]) -> str:
 def _rank(said: Said) -> int:
     if said.signature is None:
         return _UNKNOWN
-    rank = _RANK[said.signature.level]
-    return min(rank, _GENERAL) if said.signature.general else rank
+    most = _HEADING if said.heading else _GENERAL if said.signature.general else _RANK["error"]
+    return min(_RANK[said.signature.level], most)
 
 
 def _key(said: Said) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
 
@@ -37,7 +37,7 @@ class Said:
 
     `chain`: which chain of exceptions it is of, counted from 1; 0 for what was only printed. `place`: whose code raised
     it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for. `ended`: the start of the
-    program ended with it.
+    program ended with it. `heading`: it is the line in front of a traceback.
     """
 
     line: int
@@ -47,6 +47,7 @@ class Said:
     place: Place | None = None
     gaps: tuple[str, ...] = ()
     ended: bool = False
+    heading: bool = False
 
     def filled(self, text: str) -> str:
         """A text of its signature about this very error."""
@@ -238,8 +239,10 @@ class Reader:
         if any(_reach(self._found[line]) > 1 for line in near):
             whole += "".join(map(squeezed, following))
         found = self._heaviest(whole, at, AROUND + 1, len(first), frames) if near else None
-        if found is not None or (error_within(text) and not (following and "Traceback (most" in following[0])):
-            yield self._said(number, text, found, [text, *following], place, chained=False)
+        heading = bool(following) and "Traceback (most" in following[0]
+        if found is not None or (error_within(text) and not heading):
+            said = self._said(number, text, found, [text, *following], place, chained=False)
+            yield replace(said, heading=heading)
 
     def _plain(self, line: str) -> str:
         """A line of a traceback, without what stands before all of its lines."""
@@ -256,11 +259,12 @@ class Reader:
     def _heaviest(self, whole: str, at: int, count: int, before: int | None, frames: Frames) -> Found | None:
         """What matches best of all that could be in `count` lines from `at`, and begins before `before`."""
         best: tuple[Signature, Pattern] | None = None
-        heaviest = (False, False, False, 0)
+        heaviest = (False, False, False, 0, False)
         for line in range(at, at + count):
             for signature, pattern in self._found.get(line, ()):
                 level = signature.level != "follow-up"
-                weight = (not signature.general, level, bool(signature.where), pattern.weight)
+                there = bool(signature.where)
+                weight = (not signature.general, level, signature.general and there, pattern.weight, there)
                 if weight > heaviest and (not signature.where or frames.hold(signature.where)):
                     start = pattern.find(whole)
                     if start >= 0 and (before is None or start < before):
