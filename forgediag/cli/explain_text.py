@@ -58,7 +58,9 @@ def _times(trouble: Trouble) -> str:
 def _following(trouble: Trouble) -> Iterator[str]:
     for said in trouble.follow_ups:
         title = said.filled(said.signature.title) if said.signature else said.text
-        independent = trouble.root.chain != said.chain and said.signature is not None and said.signature.level == "error"
+        independent = (
+            trouble.root.chain != said.chain and said.signature is not None and said.signature.level == "error"
+        )
         yield f"  {'besides' if independent else 'follows from it'}, line {said.line}: {title}"
 
 

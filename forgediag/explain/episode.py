@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from forgediag.explain.scan import Lines, Said, Turn, scan
+from forgediag.explain.events import Said, Turn
+from forgediag.explain.scan import Lines, scan
 from forgediag.explain.signature import Signature, signatures
 from forgediag.explain.text import alarming
 

@@ -14,12 +14,14 @@ KEPT = 80
 
 _FRAME = re.compile(r'File "([^"]{1,600})", line (\d{1,8})(?:, in (\S{1,120}))?')
 _RICH = re.compile(r"^[\s│┃|]{0,12}([^│┃|]{1,600}\.pyx?):(\d{1,8}) in (\S{1,120})")
-_PATH = re.compile(r"((?:[A-Za-z]:[\\/]|/|\.{1,2}[\\/])?[^:*?\"<>|]{0,400}[\\/]extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})")
+_PATH = re.compile(
+    r"((?:[A-Za-z]:[\\/]|/|\.{1,2}[\\/])?[^:*?\"<>|]{0,400}[\\/]extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})"
+)
 
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/([^/]+?)(?:\.pyx?)?(?:/|$)")
 _EXTENSION = re.compile(r"(?:^|/)extensions(-builtin)?/([^/]+)(?:/(.*))?$")
 _REPOSITORY = re.compile(r"/repositories/([^/]+)/")
-_PYTHON = re.compile(r"^<|/lib/python3[^/]*/|/[Ll]ib/(?!.*-packages)|/cpython-3|/python3\d*/lib/", re.IGNORECASE)
+_PYTHON = re.compile(r"^<|\.pyx$|/lib/python3[^/]*/|/[Ll]ib/(?!.*-packages)|/cpython-3|/python3\d*/lib/", re.IGNORECASE)
 _FORGE = re.compile(
     r"(?:^|/)((?:modules|modules_forge|backend|ldm_patched|packages_3rdparty|k_diffusion|huggingface_guess)/.*|"
     r"(?:webui|launch)\.py)$"
@@ -74,24 +76,27 @@ class Place:
         return f"{within}, raised in the package {self.package}" if self.package else within
 
 
+_OWNERS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (_PACKAGES, "package"),
+    (_REPOSITORY, "package"),
+    (_PYTHON, "python"),
+    (_FORGE, "forge"),
+    (_SCRIPT, "script"),
+)
+
+
 def place(path: str, line: int = 0, function: str = "") -> Place:
     """Whose a source file is."""
     path = path.replace("\\", "/").replace("//", "/")
     function = "" if function in {"<module>", "<lambda>"} else function
-    if (found := _PACKAGES.search(path)) is not None:
-        return Place("package", found[1], path.rsplit("/", 1)[-1], line, function)
-    if (found := _EXTENSION.search(path)) is not None:
+    file = path.rsplit("/", 1)[-1]
+    if (found := _EXTENSION.search(path)) is not None and "-packages/" not in path:
         return Place("builtin" if found[1] else "extension", found[2], found[3] or "", line, function)
-    if (found := _REPOSITORY.search(path)) is not None:
-        return Place("package", found[1], path.rsplit("/", 1)[-1], line, function)
-    if _PYTHON.search(path):
-        return Place("python", "", path.rsplit("/", 1)[-1], line, function)
-    if (found := _FORGE.search(path)) is not None:
-        return Place("forge", "", found[1], line, function)
-    if (found := _SCRIPT.search(path)) is not None:
-        return Place("script", found[1].split("/")[-1], found[1], line, function)
-    name = path.rsplit("/", 1)[-1]
-    return Place("other", name, name, line, function)
+    for pattern, kind in _OWNERS:
+        if (found := pattern.search(path)) is not None:
+            name = found[1].split("/")[-1] if kind in {"package", "script"} else ""
+            return Place(kind, name, found[1] if kind in {"forge", "script"} else file, line, function)
+    return Place("other", file, file, line, function)
 
 
 def named(text: str) -> Place | None:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Literal
 
 from forgediag.explain.anchors import Anchors, Candidates, Matches
+from forgediag.explain.events import Said, Turn, is_done, turn_of
 from forgediag.explain.frames import Frames, Place, named
-from forgediag.explain.signature import Pattern, Signature, filled
+from forgediag.explain.signature import Pattern, Signature
 from forgediag.explain.text import error_within, framed, plain, raised, squeezed
 
 AHEAD = 12
@@ -29,38 +29,6 @@ _MARGIN = re.compile(r"(?:\*{3} ?)?[ >]{0,16}")
 _LINKS = ("During handling of the above exception", "The above exception was the direct cause")
 _OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", "***", *_LINKS)
 _HEADS = ("Error running ", "Error loading ", "Error executing ", "Error calling", "Error rows", "reporting error")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Something a signature knows, or (`signature` None) an error that none knows.
-
-    `chain`: which chain of exceptions it is of, counted from 1; 0 for what was only printed. `place`: whose code raised
-    it, where that is known. `gaps`: what the asterisks of the signature's pattern stand for. `ended`: the start of the
-    program ended with it. `heading`: it is the line in front of a traceback.
-    """
-
-    line: int
-    text: str
-    signature: Signature | None
-    chain: int = 0
-    place: Place | None = None
-    gaps: tuple[str, ...] = ()
-    ended: bool = False
-    heading: bool = False
-
-    def filled(self, text: str) -> str:
-        """A text of its signature about this very error."""
-        owner = self.place.owner if self.place else ""
-        return filled(text, self.gaps, owner, self.place.package if self.place else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Where what went before is over: a model load begins, the program starts, a generation is done."""
-
-    line: int
-    kind: Literal["load", "start", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +74,8 @@ class Reader:
                 at += 1
             if at <= line:
                 at = line + 1
-                if self._quiet and line not in self._found and _is_done(lines.texts[line]):
+                if self._quiet and not self._open and line not in self._found and is_done(lines.texts[line]):
+                    self._linked = False
                     continue
                 for event in (self._in_traceback if self._open else self._outside)(lines, line):
                     self._quiet = isinstance(event, Turn) and event.kind != "load"
@@ -118,7 +87,7 @@ class Reader:
 
     def _outside(self, lines: Batch, at: int) -> Iterator[Said | Turn]:
         number, text = lines.numbers[at], plain(lines.texts[at])
-        turn = _turn(number, text)
+        turn = turn_of(number, text)
         if turn is not None:
             self._linked = False
             yield turn
@@ -159,7 +128,7 @@ class Reader:
         elif raised(text.lstrip()):
             self._open = 0
             yield self._raised(number, text.lstrip(), lines, at)
-        elif any(link in text for link in _LINKS) or _turn(number, text) is not None:
+        elif any(link in text for link in _LINKS) or turn_of(number, text) is not None:
             self._open = 0
             yield from self._outside(lines, at)
         else:
@@ -169,7 +138,7 @@ class Reader:
                 yield said
 
     def _is_shallow_error(self, text: str) -> bool:
-        """Whether it is an error less deep than the frames: somebody's excerpt lost blanks, or a heading's kept some."""
+        """Whether it is an error less deep than the frames: an excerpt lost blanks, or its heading kept some."""
         return len(text) - len(text.lstrip()) < self._depth and error_within(text.lstrip())
 
     def ended(self) -> Iterator[Said]:
@@ -215,7 +184,14 @@ class Reader:
         return next(((one, None) for one in said), None)
 
     def _said(
-        self, number: int, text: str, found: Found | None, lines: Sequence[str], place: Place | None, *, chained: bool = True
+        self,
+        number: int,
+        text: str,
+        found: Found | None,
+        lines: Sequence[str],
+        place: Place | None,
+        *,
+        chained: bool = True,
     ) -> Said:
         chain = self._chain if chained else 0
         if found is None:
@@ -235,6 +211,8 @@ class Reader:
             self._within = (number, place) if place is not None else None
         place = self._frames.place() if self._open else self._place_near(number)
         frames = self._frames if self._open else Frames(place)
+        if place is None and following and frames.add(following[0]):
+            place = frames.place()
         first = whole = squeezed(text)
         if any(_reach(self._found[line]) > 1 for line in near):
             whole += "".join(map(squeezed, following))
@@ -284,16 +262,3 @@ def _belongs(text: str) -> bool:
 
 def _quoted(text: str) -> str:
     return text.strip()[:500]
-
-
-def _turn(number: int, text: str) -> Turn | None:
-    if text.startswith("Loading Model"):
-        return Turn(number, "load")
-    if text.startswith(("Launching ", "Python 3.", "Total VRAM ")):
-        return Turn(number, "start")
-    return Turn(number, "done") if _is_done(text) else None
-
-
-def _is_done(text: str) -> bool:
-    """Whether it says that a generation is done."""
-    return "Total progress: 100%" in text or ("2img HTTP/1." in text and text.endswith((" 200", " 200 OK")))

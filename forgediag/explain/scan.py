@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from forgediag.explain.reader import AHEAD, Batch, Reader, Said, Turn
+from forgediag.explain.events import Said, Turn
+from forgediag.explain.reader import AHEAD, Batch, Reader
 from forgediag.explain.signature import Signature
 from forgediag.explain.text import LONGEST
-
-__all__ = ["Said", "Turn", "scan"]
 
 BATCH = 4000
 """Lines looked at together."""

@@ -12,11 +12,13 @@ _LOGGER = re.compile(r" {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? 
 _PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?)")
 _BOX = re.compile("[─-╿❱]{1,4000}")
 _RAISED = re.compile(r"[ |*>`'\"│]{0,12}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?[`'\"]?$)")
-_WITHIN = re.compile(r"(?:: |\] |- |ERROR +|^)[`'\"]?(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |[`'\"]?$)")
+_WITHIN = re.compile(
+    r"(?:: |\] |- |ERROR +|^)[`'\"]?(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |[`'\"]?$)"
+)
 _ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration", "ExceptionGroup")
 _ALARM = re.compile(
-    r"\b(?:errors?|fail(?:ed|ure|s)?|warn(?:ing)?|cannot|can't|couldn't|could not|not (?:found|available|supported|able)|"
-    r"no such|unable|unknown|unrecognized|invalid|refused|denied|missing|unsupported|exception|fatal|abort(?:ed)?|"
+    r"\b(?:errors?|fail(?:ed|ure|s)?|warn(?:ing)?|cannot|can't|couldn't|could not|not (?:found|available|supported)|"
+    r"not able|no such|unable|unknown|unrecognized|invalid|refused|denied|missing|unsupported|exception|fatal|abort(?:ed)?|"
     r"crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|does not|timed out|timeout|corrupt(?:ed)?)\b",
     re.IGNORECASE,
 )
