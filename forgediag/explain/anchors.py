@@ -34,74 +34,48 @@ KINDS = 20_000
 LONG = 400
 """Bytes of the longest kind of line that is remembered."""
 
-_COMMON = frozenset(
-    [
-        "model",
-        "Model",
-        "Model:",
-        "loaded",
-        "Loading",
-        "memory",
-        "Memory",
-        "safetensors",
-        ".safetensors'",
-        "diffusion",
-        "module",
-        "dimension",
-        "Sampler",
-        "{'checkpoint_info':",
-        "{'filename':",
-        "'additional_modules':",
-        "[]",
-        "vars",
-        "changed:",
-        "Environment",
-        "usable",
-        "LoRAs",
-        "Inference",
-        "tensors",
-        "tensor",
-        "dimensions",
-        "encode",
-        "encoder",
-        "existing",
-        "Automatic",
-        "autocorrection:",
-        "dtype",
-        "dtype,",
-        "partially",
-        "sampling",
-        "Sizes",
-        "size",
-        "images",
-        "progress",
-        "seconds",
-        "loading",
-        "unload",
-        "Stable",
-        "code",
-        "code:",
-        "status",
-        "value",
-    ]
-)
-"""Words that healthy logs are full of."""
+ORDINARY = """
+Launching Web UI with arguments: --api --port 7860
+Environment vars changed: {'stream': False, 'inference_memory': 1024.0, 'pin_shared_memory': False}
+[GPU Setting] You will use 93.75% GPU memory (15359.00 MB) to load weights, and use 6.25% to do matrix computation.
+Loading Model: {'checkpoint_info': {'filename': '/models/Stable-diffusion/x.safetensors', 'hash': '1a2b'}, \
+'additional_modules': ['/models/VAE/ae.safetensors', '/models/text_encoder/t5xxl.safetensors'], 'unet_storage_dtype':
+Model selected: Using online LoRAs in FP16: False Using Default T5 Data Type: torch.float16 Calculating sha256 for
+[Unload] Trying to free all memory for cuda:0 with 0 models keep loaded ... Current free memory is 9078.31 MB ... Done.
+Unload model JointTextEncoder IntegratedAutoencoderKL KModel Begin to load 1 model To load target model
+StateDict Keys: {'unet': 686, 'vae': 248, 'text_encoder': 196, 'ignore': 0}
+Working with z of shape (1, 4, 32, 32) = 4096 dimensions.
+K-Model Created: {'storage_dtype': torch.float32, 'computation_dtype': torch.float32}
+Model loaded in 13.4s (unload existing model: 0.8s, forge model load: 10.3s, calculate hash: 2.4s).
+[Memory Management] Target: KModel, Free GPU: 9078.31 MB, Model Require: 4897.05 MB, Previously Loaded: 0.00 MB, \
+Inference Require: 1024.00 MB, Remaining: 3157.26 MB, All loaded to GPU. CPU Swap Loaded (blocked method): Estimated
+Moving model(s) has taken 1.46 seconds LoRA patching has taken 2.00 seconds Patching LoRAs for KModel Cleanup minimal
+[LORA] Loaded x.safetensors for KModel-UNet with 722 keys at weight 1.0 (skipped 0 keys) with on_the_fly = False
+Total progress: 100%|██████████| 20/20 [00:06<00:00,  3.10it/s] 2.35s/it
+WARNING:root:Sampler Scheduler autocorrection: "Euler" -> "Euler", "None" -> "Automatic"
+INFO:     127.0.0.1:1 - "GET /sdapi/v1/progress?skip_current_image=true HTTP/1.1" 200 OK
+INFO:     127.0.0.1:1 - "POST /sdapi/v1/txt2img HTTP/1.1" 200 OK /sdapi/v1/options /internal/progress /queue/join
+[ControlNet] - INFO - UI callback registered. ControlNet Input Mode: InputMode.SIMPLE Using preprocessor: canny
+Running on local URL:  http://127.0.0.1:7860 Startup time: 12.3s (prepare environment: 2.1s, import torch: 4.5s).
+Tiled VAE Face restoration Upscale saved prompt negative sampling steps seed images batch code value size
+"""
+"""What healthy logs are full of: a word that is in it does not say much."""
 
 _NINES = bytes.maketrans(b"012345678", b"9" * 9)
-_BLANKS = b" \t\x0b\x0c"
+_GONE = b" \t\x0b\x0c\\"
 
 
 def anchor(pattern: Pattern) -> str:
-    """The word of a pattern that text must hold for the pattern to be in it: its longest that is not common."""
+    """The word of a pattern that text must hold for the pattern to be in it: its longest that is not ordinary."""
     words = (word for piece in NUMBER.sub("*", pattern.text).split("*") for word in piece.split())
-    return max(words, key=lambda word: (word not in _COMMON, len(word)))
+    return max(words, key=lambda word: (word not in ORDINARY, len(word)))
 
 
 class Anchors:
     """The words of all signatures, and which kinds of lines have none.
 
-    A line's kind is what is left of it when every digit is a 9 and no blanks are there. What holds a word holds the
-    word's kind, so lines of a kind that was searched once need no second search.
+    A line's kind is the line without blanks and backslashes, and every digit a 9. What holds a word holds the word's
+    kind, so lines of a kind that was searched once need no second search.
     """
 
     def __init__(self, signatures: Iterable[Signature]) -> None:
@@ -149,7 +123,7 @@ def _possible(pattern: Pattern, kind: bytes) -> bool:
 
 
 def _kinds(lines: Sequence[str]) -> list[bytes]:
-    return "\n".join(lines).encode("utf-8", "surrogatepass").translate(_NINES, _BLANKS).split(b"\n")
+    return "\n".join(lines).encode("utf-8", "surrogatepass").translate(_NINES, _GONE).split(b"\n")
 
 
 def _lines_with(word: bytes, text: bytes, starts: Sequence[int]) -> list[int]:

@@ -18,8 +18,8 @@ _WITHIN = re.compile(
 _ENDINGS = ("Error", "Exception", "Interrupt", "Exit", "Warning", "Iteration", "ExceptionGroup")
 _ALARM = re.compile(
     r"\b(?:errors?|fail(?:ed|ure|s)?|warn(?:ing)?|cannot|can't|couldn't|could not|not (?:found|available|supported)|"
-    r"not able|no such|unable|unknown|unrecognized|invalid|refused|denied|missing|unsupported|exception|fatal|abort(?:ed)?|"
-    r"crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|does not|timed out|timeout|corrupt(?:ed)?)\b",
+    r"not able|no such|unable|unknown|unrecognized|invalid|refused|denied|missing|unsupported|exception|fatal|does not|"
+    r"abort(?:ed)?|crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|timed out|timeout|corrupt(?:ed)?)\b",
     re.IGNORECASE,
 )
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")

@@ -3,11 +3,14 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from forgediag.explain import Explanation, explain
+from forgediag.explain import Explanation, explain, signatures
+from forgediag.explain.anchors import Anchors, Matches
+from forgediag.explain.signature import filled
 
 HERE = Path(__file__).parent
 LOAD = "Loading Model: {'checkpoint_info': {'filename': '/m/x.safetensors', 'hash': '1'}, 'additional_modules': []}"
@@ -253,12 +256,136 @@ def test_an_extension_is_blamed_for_an_unknown_error_raised_in_it(frames: list[s
 
 
 def test_the_error_in_an_extension_is_told_with_its_place() -> None:
-    trouble = explain(["Traceback (most recent call last):", EXTENSION, "TypeError: strange"]).troubles[0]
-    assert trouble.root.text == f"TypeError: strange ({EXTENSION.strip()})"
+    trouble = explain(["Traceback (most recent call last):", FORGE, EXTENSION, PACKAGE, "TypeError: strange"]).troubles[
+        0
+    ]
+    assert str(trouble.root.place) == "the extension some (scripts/a.py, line 1, in f), raised in the package torch"
 
 
-def test_an_extension_is_not_blamed_for_a_traceback_that_breaks_off() -> None:
-    assert roots(explain(["Traceback (most recent call last):", EXTENSION, "    f()"])) == []
+def test_a_text_that_ends_within_a_traceback_is_said_to_do_so() -> None:
+    cut = explain(["Traceback (most recent call last):", EXTENSION, "    f()"]).troubles[0].root
+    assert cut.signature is not None
+    assert (cut.signature.id, cut.signature.level) == ("traceback-cut-off", "warning")
+    assert "the extension some" in cut.filled(cut.signature.cause)
+
+
+def test_an_unknown_error_says_whose_code_raised_it() -> None:
+    root = explain(["Traceback (most recent call last):", FORGE, "OddError: strange"]).troubles[0].root
+    assert root.signature is None
+    assert str(root.place) == "Forge's own code (modules/processing.py, line 1, in h)"
+
+
+def test_a_specific_signature_wins_over_a_general_one_in_the_same_chain() -> None:
+    link = ["", "The above exception was the direct cause of the following exception:", ""]
+    lines = ["Traceback (most recent call last):", EXTENSION, "TypeError: strange", *link, *raised(NO_CLIP)]
+    assert roots(explain(lines)) == ["no-clip-state-dict"]
+
+
+def test_the_heading_of_an_error_tells_whose_code_it_is_where_the_frames_are_cut() -> None:
+    heading = "*** Error running process: C:\\forge\\extensions\\sd-odd\\scripts\\a.py"
+    root = explain([heading, "OddError: strange"]).troubles[0].root
+    assert str(root.place) == "the extension sd-odd (scripts/a.py)"
+    passing = '  File "C:\\forge\\modules\\scripts.py", line 9, in process'
+    lines = [heading, "Traceback (most recent call last):", passing, "OddError: strange"]
+    assert roots(explain(lines)) == ["extension-raised"]
+    wrapped = ["*** Error running process:", "C:\\forge\\extensions\\sd-odd\\scripts\\a.py", *lines[1:]]
+    assert roots(explain(wrapped)) == ["extension-raised"]
+
+
+def test_a_heading_in_front_of_a_traceback_is_not_the_cause() -> None:
+    heading = "activating extra network lora with arguments [x]: AttributeError"
+    frame = '  File "/w/modules_forge/unet_patcher.py", line 27, in clone'
+    error = "AttributeError: 'UnetPatcher' object has no attribute 'model_keys'"
+    lines = [heading, "Traceback (most recent call last):", frame, error]
+    assert roots(explain(lines)) == ["object-lacks-attribute-in-forge"]
+
+
+def test_an_error_in_front_of_its_frames_belongs_to_them() -> None:
+    lines = ["OddError: strange", EXTENSION, "    f()"]
+    assert str(explain(lines).troubles[0].root.place) == "the extension some (scripts/a.py, line 1, in f)"
+
+
+def test_a_traceback_that_rich_drew_tells_whose_code_it_is() -> None:
+    box = [
+        "╭───────────── Traceback (most recent call last) ─────────────╮",
+        "│ C:\\forge\\extensions\\sd-odd\\scripts\\a.py:12 in process      │",
+        "│                                                             │",
+        "│ ❱ 12 │   odd()                                              │",
+        "│ C:\\forge\\venv\\Lib\\site-packages\\torch\\x.py:7 in odd       │",
+        "╰─────────────────────────────────────────────────────────────╯",
+        "RuntimeError: strange",
+    ]
+    root = explain(box).troubles[0].root
+    assert str(root.place) == "the extension sd-odd (scripts/a.py, line 12, in process), raised in the package torch"
+
+
+@pytest.mark.parametrize("before", ["", "> ", "```", "`", "2024-09-21 16:59:18 ", "[16:59:18] ", "ERROR: ", "stderr: "])
+def test_an_error_is_found_behind_what_people_and_loggers_put_in_front(before: str) -> None:
+    assert roots(explain([f"{before}ModuleNotFoundError: No module named 'odd'"])) == ["missing-module"]
+
+
+def test_quotes_with_backslashes_are_quotes() -> None:
+    assert roots(explain(["KeyError: \\'gelu_new\\'"])) == ["t5-gelu-new"]
+
+
+def test_an_error_that_ends_the_start_comes_before_one_that_does_not() -> None:
+    launch = '  File "/w/launch.py", line 54, in <module>'
+    lines = ["Failed to load ZLUDA: x", "Traceback (most recent call last):", launch, "No module named 'gguf'"]
+    lines[-1] = f"ModuleNotFoundError: {lines[-1]}"
+    assert roots(explain(lines)) == ["gguf-missing"]
+
+
+def test_what_is_harmless_is_told_only_to_those_who_show_little_else() -> None:
+    noise = ["Sampler Scheduler autocorrection: x"]
+    assert roots(explain(noise)) == ["sampler-autocorrection"]
+    assert roots(explain([*noise, *["fine"] * 100])) == []
+
+
+def test_what_merely_sounds_wrong_is_noticed_in_a_short_text() -> None:
+    line = "[odd] the frobnicator is not available"
+    assert [trouble.root.text for trouble in explain([line]).troubles] == [line]
+    assert explain([line, *["fine"] * 100]).troubles == ()
+    assert explain(["all is fine"]).troubles == ()
+
+
+def test_the_blanks_of_a_signature_are_filled_in() -> None:
+    root = (
+        explain(["Traceback (most recent call last):", EXTENSION, "ModuleNotFoundError: No module named 'odd'"])
+        .troubles[0]
+        .root
+    )
+    assert root.signature is not None
+    assert (
+        root.filled(root.signature.title) == "the extension some needs the Python package odd, which is not installed"
+    )
+    assert filled("{1} {2|b} {package|c} {3}", ("a",), "", "") == "a b c …"
+
+
+DEVELOPED = json.loads((HERE / "developed.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("text", DEVELOPED, ids=[text["source"] for text in DEVELOPED])
+def test_a_real_text_from_a_public_issue_is_explained(text: dict[str, str]) -> None:
+    assert roots(explain(text["text"].split("\n")))[:1] == [text["cause"]]
+
+
+def test_no_line_is_passed_over_that_could_say_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = tuple((signature, pattern) for signature in signatures() for pattern in signature.patterns)
+
+    def find(_: Anchors, lines: Sequence[str]) -> tuple[list[int], dict[int, Matches]]:
+        return list(range(len(lines))), dict.fromkeys(range(len(lines)), every)
+
+    texts = [log.read_text("utf-8").split("\n") for log in sorted((HERE / "logs").glob("*.log"))]
+    texts += [text["text"].split("\n") for text in DEVELOPED[::6]]
+    filtered = [explain(text) for text in texts]
+    monkeypatch.setattr(Anchors, "find", find)
+    assert [explain(text) for text in texts] == filtered
+
+
+def test_what_was_searched_once_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forgediag.explain.anchors.KINDS", 10)
+    lines = [f"odd line {'x' * number}" for number in range(1000)] * 2
+    assert roots(explain([*lines, *raised(NO_CLIP)])) == ["no-clip-state-dict"]
 
 
 def test_what_only_a_frame_of_forge_tells_is_not_an_extension_s() -> None:
