@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 
 from forgediag.explain.signature import NUMBER, Pattern, Signature
+from forgediag.explain.text import plain, squeezed
 
 Matches = tuple[tuple[Signature, Pattern], ...]
 Candidates = Mapping[int, Matches]
@@ -57,6 +58,31 @@ _COMMON = frozenset(
         "Environment",
         "usable",
         "LoRAs",
+        "Inference",
+        "tensors",
+        "tensor",
+        "dimensions",
+        "encode",
+        "encoder",
+        "existing",
+        "Automatic",
+        "autocorrection:",
+        "dtype",
+        "dtype,",
+        "partially",
+        "sampling",
+        "Sizes",
+        "size",
+        "images",
+        "progress",
+        "seconds",
+        "loading",
+        "unload",
+        "Stable",
+        "code",
+        "code:",
+        "status",
+        "value",
     ]
 )
 """Words that healthy logs are full of."""
@@ -85,46 +111,41 @@ class Anchors:
                 words.setdefault(_kinds([anchor(pattern)])[0], []).append((signature, pattern))
         self._words = {word: tuple(patterns) for word, patterns in words.items()}
         self._marks = _kinds(MARKS)
-        self._known: dict[bytes, Matches | None] = {}
+        self._known: dict[bytes, tuple[Matches] | None] = {}
 
-    def find(self, lines: Sequence[str]) -> tuple[set[int], Candidates]:
+    def find(self, lines: Sequence[str]) -> tuple[list[int], Candidates]:
         """Which lines may have a mark, and which patterns could be in which lines; lines have no line ends."""
         kinds, known = _kinds(lines), self._known
         if len(known) > KINDS:
             known.clear()
-        for start in range(0, len(new := [kind for kind in dict.fromkeys(kinds) if kind not in known]), 1000):
+        new = list(set(kinds).difference(known))
+        for start in range(0, len(new), 1000):
             known.update(self._searched(new[start : start + 1000]))
-        marked: set[int] = set()
-        found: dict[int, Matches] = {}
-        for line in [line for line, kind in enumerate(kinds) if known[kind] is not None]:
-            marked.add(line)
-            if matches := known[kinds[line]]:
-                found[line] = matches
+        marked = list(compress(range(len(kinds)), map(known.__getitem__, kinds)))
+        found = {line: matches for line in marked for matches in known[kinds[line]] or () if matches}
         for kind in new:
             if len(kind) > LONG:
                 del known[kind]
         return marked, found
 
-    def _searched(self, kinds: Sequence[bytes]) -> Iterable[tuple[bytes, Matches | None]]:
+    def _searched(self, kinds: Sequence[bytes]) -> Iterable[tuple[bytes, tuple[Matches] | None]]:
         """What could be in lines of each kind; nothing (None) in most."""
         text = b"\n".join(kinds)
         starts = [0, *accumulate(len(kind) + 1 for kind in kinds)]
-        found: dict[int, Matches | None] = {}
+        found: dict[int, Matches] = {}
         for mark in self._marks:
             found.update((line, ()) for line in _lines_with(mark, text, starts))
         for word, patterns in self._words.items():
             for line in _lines_with(word, text, starts):
                 possible = tuple(one for one in patterns if _possible(one[1], kinds[line]))
                 if possible:
-                    found[line] = (found.get(line) or ()) + possible
-        return ((kind, found.get(line)) for line, kind in enumerate(kinds))
+                    found[line] = found.get(line, ()) + possible
+        return ((kind, (found[line],) if line in found else None) for line, kind in enumerate(kinds))
 
 
 def _possible(pattern: Pattern, kind: bytes) -> bool:
-    """Whether numbers as great as digits allow would be great enough, where the pattern is of one line."""
-    if not pattern.one_word or not pattern.numbers or b"\x1b" in kind:
-        return True
-    return pattern.find(kind.decode("utf-8", "replace")) >= 0
+    """Whether numbers as great as the digits allow would be great enough."""
+    return not pattern.numbers or pattern.find(squeezed(plain(kind.decode("utf-8", "replace")))) >= 0
 
 
 def _kinds(lines: Sequence[str]) -> list[bytes]:

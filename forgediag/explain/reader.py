@@ -62,7 +62,14 @@ class Turn:
     kind: Literal["load", "start", "done"]
 
 
-Numbered = tuple[int, str]
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines that are looked at together, and the number of each."""
+
+    texts: list[str]
+    numbers: list[int]
+
+
 Found = tuple[Signature, Pattern | None]
 
 
@@ -75,6 +82,8 @@ class Reader:
         self._found: Candidates = {}
         self._open = 0
         self._linked = False
+        self._quiet = False
+        """Whether a generation was done and nothing happened since, so that another changes nothing."""
         self._chain = 0
         self._told: Said | None = None
         self._margin = ""
@@ -83,34 +92,43 @@ class Reader:
         self._frames = Frames()
         self._within: tuple[int, Place] | None = None
 
-    def read(self, lines: Sequence[Numbered], end: int) -> Iterator[Said | Turn]:
+    def read(self, lines: Batch, end: int) -> Iterator[Said | Turn]:
         """The lines before `end`; those after it are only looked ahead at."""
-        marked, self._found = self._anchors.find([text for _, text in lines])
+        marked, self._found = self._anchors.find(lines.texts)
         near = {line - before for line, patterns in self._found.items() for before in range(_reach(patterns))}
-        looked_at = sorted(line for line in marked | near if 0 <= line < end)
+        looked_at = sorted(line for line in near.union(marked) if 0 <= line < end)
         at = 0
         for line in looked_at:
             while self._open and at < line:
+                self._quiet = False
                 yield from self._in_traceback(lines, at)
                 at += 1
             if at <= line:
                 at = line + 1
-                yield from (self._in_traceback if self._open else self._outside)(lines, line)
+                if self._quiet and line not in self._found and _is_done(lines.texts[line]):
+                    continue
+                for event in (self._in_traceback if self._open else self._outside)(lines, line):
+                    self._quiet = isinstance(event, Turn) and event.kind != "load"
+                    yield event
         while self._open and at < end:
+            self._quiet = False
             yield from self._in_traceback(lines, at)
             at += 1
 
-    def _outside(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
-        number, text = lines[at][0], plain(lines[at][1])
-        if any(link in text for link in _LINKS):
+    def _outside(self, lines: Batch, at: int) -> Iterator[Said | Turn]:
+        number, text = lines.numbers[at], plain(lines.texts[at])
+        turn = _turn(number, text)
+        if turn is not None:
+            self._linked = False
+            yield turn
+            if at in self._found:
+                yield from self._printed(lines, at)
+        elif any(link in text for link in _LINKS):
             self._linked = True
         elif "Traceback (most recent call last)" in text or text.lstrip().startswith('File "'):
             self._begin(number, text)
             self._look_at_frame(number, text, at)
         else:
-            if (turn := _turn(number, text)) is not None:
-                self._linked = False
-                yield turn
             yield from self._printed(lines, at)
 
     def _begin(self, number: int, text: str) -> None:
@@ -127,12 +145,12 @@ class Reader:
         """Whose the code is that an error's heading, a few lines above, named."""
         return self._within[1] if self._within is not None and number - self._within[0] <= AROUND else None
 
-    def _in_traceback(self, lines: Sequence[Numbered], at: int) -> Iterator[Said | Turn]:
-        number, text = lines[at][0], self._plain(lines[at][1])
+    def _in_traceback(self, lines: Batch, at: int) -> Iterator[Said | Turn]:
+        number, text = lines.numbers[at], self._plain(lines.texts[at])
         self._open += 1
         if "Traceback (most recent call last)" in text:
             yield from self._broken_off()
-            self._begin(number, plain(lines[at][1]))
+            self._begin(number, plain(lines.texts[at]))
         elif (not text or text.startswith((" ", 'File "')) or framed(text)) and not self._is_shallow_error(text):
             self._look_at_frame(number, text, at)
             if self._open > FRAMES:
@@ -177,7 +195,7 @@ class Reader:
             if found is not None and found[0].frames:
                 self._told = Said(number, text.strip(), found[0], self._chain)
 
-    def _raised(self, number: int, text: str, lines: Sequence[Numbered], at: int) -> Said:
+    def _raised(self, number: int, text: str, lines: Batch, at: int) -> Said:
         following = list(self._going_on(lines, at))
         own = [text, *takewhile(_belongs, following)]
         whole, before = "".join(map(squeezed, own)), None
@@ -205,30 +223,31 @@ class Reader:
         gaps = pattern.gaps("\n".join(lines)) if pattern is not None else ()
         return Said(number, _quoted(text), signature, chain, place, gaps, chained and self._frames.ended)
 
-    def _printed(self, lines: Sequence[Numbered], at: int) -> Iterator[Said]:
-        number, text = lines[at][0], plain(lines[at][1])
-        following = [plain(line) for _, line in lines[at + 1 : at + AROUND + 1]]
+    def _printed(self, lines: Batch, at: int) -> Iterator[Said]:
+        number, text = lines.numbers[at], plain(lines.texts[at])
+        near = [line for line in range(at, at + AROUND + 1) if line in self._found]
+        if not near and "rror" not in text and "xception" not in text:
+            return
+        following = [plain(line) for line in lines.texts[at + 1 : at + AROUND + 1]]
         if any(head in text for head in _HEADS):
             place = named(text) or named(f"{text} {following[0]}" if following else "")
             self._within = (number, place) if place is not None else None
         place = self._frames.place() if self._open else self._place_near(number)
         frames = self._frames if self._open else Frames(place)
-        found = None
         first = whole = squeezed(text)
-        if any(line in self._found for line in range(at, at + AROUND + 1)):
-            if any(_reach(self._found.get(line, ())) > 1 for line in range(at, at + AROUND + 1)):
-                whole += "".join(map(squeezed, following))
-            found = self._heaviest(whole, at, AROUND + 1, len(first), frames)
-        if found is not None or error_within(text):
+        if any(_reach(self._found[line]) > 1 for line in near):
+            whole += "".join(map(squeezed, following))
+        found = self._heaviest(whole, at, AROUND + 1, len(first), frames) if near else None
+        if found is not None or (error_within(text) and not (following and "Traceback (most" in following[0])):
             yield self._said(number, text, found, [text, *following], place, chained=False)
 
     def _plain(self, line: str) -> str:
         """A line of a traceback, without what stands before all of its lines."""
         return plain(line).removeprefix(self._margin)
 
-    def _going_on(self, lines: Sequence[Numbered], at: int) -> Iterator[str]:
+    def _going_on(self, lines: Batch, at: int) -> Iterator[str]:
         """The further lines of an error's message."""
-        for _, line in lines[at + 1 : at + AHEAD]:
+        for line in lines.texts[at + 1 : at + AHEAD]:
             text = self._plain(line)
             if not text or text.startswith(_OTHERS) or raised(text):
                 return
@@ -250,8 +269,8 @@ class Reader:
 
 
 def _reach(patterns: Matches) -> int:
-    """How many lines before a word a pattern with it may begin, and one: a pattern that is one word is not wrapped."""
-    return 1 if all(pattern.one_word for _, pattern in patterns) else AROUND
+    """How many lines before a word a pattern with it may begin, and one: some patterns are of one line."""
+    return 1 if all(pattern.one_line for _, pattern in patterns) else AROUND
 
 
 def _belongs(text: str) -> bool:
@@ -268,6 +287,9 @@ def _turn(number: int, text: str) -> Turn | None:
         return Turn(number, "load")
     if text.startswith(("Launching ", "Python 3.", "Total VRAM ")):
         return Turn(number, "start")
-    if "Total progress: 100%" in text or ("2img HTTP/1." in text and text.endswith((" 200", " 200 OK"))):
-        return Turn(number, "done")
-    return None
+    return Turn(number, "done") if _is_done(text) else None
+
+
+def _is_done(text: str) -> bool:
+    """Whether it says that a generation is done."""
+    return "Total progress: 100%" in text or ("2img HTTP/1." in text and text.endswith((" 200", " 200 OK")))

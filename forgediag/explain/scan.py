@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from forgediag.explain.reader import AHEAD, Numbered, Reader, Said, Turn
+from forgediag.explain.reader import AHEAD, Batch, Reader, Said, Turn
 from forgediag.explain.signature import Signature
 from forgediag.explain.text import LONGEST
 
@@ -22,39 +22,41 @@ class Lines:
         self._lines = iter(lines)
         self._keep = keep
         self.count = 0
-        self.kept: list[Numbered] = []
+        self.kept: list[tuple[int, str]] = []
 
-    def __iter__(self) -> Iterator[list[Numbered]]:
-        while batch := list(islice(self._lines, BATCH)):
+    def __iter__(self) -> Iterator[Batch]:
+        while texts := list(islice(self._lines, BATCH)):
             first = self.count + 1
-            self.kept = self.kept or list(enumerate(batch[: self._keep], first))
-            self.count += len(batch)
-            whole = "\r" not in (text := "\n".join(batch)) and text.count("\n") < len(batch)
-            if whole and max(map(len, batch)) <= LONGEST:
-                yield list(enumerate(batch, first))
+            self.kept = self.kept or list(enumerate(texts[: self._keep], first))
+            self.count += len(texts)
+            whole = "\r" not in (text := "\n".join(texts)) and text.count("\n") < len(texts)
+            if whole and max(map(len, texts)) <= LONGEST:
+                yield Batch(texts, list(range(first, self.count + 1)))
             else:
-                yield list(_parts(batch, first))
+                yield _parted(texts, first)
 
 
-def _parts(batch: Sequence[str], first: int) -> Iterator[Numbered]:
+def _parted(texts: Sequence[str], first: int) -> Batch:
     """What a progress bar wrote over itself counts as lines of the same number."""
-    for number, line in enumerate(batch, first):
-        if "\r" in line or "\n" in line:
-            for part in line.replace("\n", "\r").split("\r"):
-                if part:
-                    yield number, part[:LONGEST]
+    batch = Batch([], [])
+    for number, text in enumerate(texts, first):
+        if "\r" in text or "\n" in text:
+            parts = [part[:LONGEST] for part in text.replace("\n", "\r").split("\r") if part]
         else:
-            yield number, line[:LONGEST]
+            parts = [text[:LONGEST]]
+        batch.texts.extend(parts)
+        batch.numbers.extend([number] * len(parts))
+    return batch
 
 
-def scan(batches: Iterable[Sequence[Numbered]], signatures: Sequence[Signature]) -> Iterator[Said | Turn]:
+def scan(batches: Iterable[Batch], signatures: Sequence[Signature]) -> Iterator[Said | Turn]:
     """What happened, in order. Memory is bounded whatever the lines are."""
     reader = Reader(signatures)
-    rest: list[Numbered] = []
+    rest = Batch([], [])
     for batch in batches:
-        lines = [*rest, *batch]
-        end = max(len(lines) - AHEAD, 0)
+        lines = Batch(rest.texts + batch.texts, rest.numbers + batch.numbers)
+        end = max(len(lines.texts) - AHEAD, 0)
         yield from reader.read(lines, end)
-        rest = lines[end:]
-    yield from reader.read(rest, len(rest))
+        rest = Batch(lines.texts[end:], lines.numbers[end:])
+    yield from reader.read(rest, len(rest.texts))
     yield from reader.ended()

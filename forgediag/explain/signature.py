@@ -63,7 +63,7 @@ class Example:
 class Pattern:
     """Literal text with `*` for anything between and `<N+>` for a number of at least N; white space is no matter.
 
-    ` *` at the end is for what follows in the line.
+    ` *` at the end is for what follows in the line. One with a number or of one word is looked for in single lines.
 
     Each literal is searched once, from where the one before ended: time is linear in the text whatever the text.
     """
@@ -81,7 +81,7 @@ class Pattern:
             raise ValueError(f"{text!r} has nothing before, after or between its asterisks")
         self.weight = sum(map(len, self.pieces))
         self.numbers = {piece: _number(piece) for piece in self.pieces if NUMBER.search(piece)}
-        self.one_word = len(self.pieces) == 1 and " " not in text
+        self.one_line = bool(self.numbers) or (len(self.pieces) == 1 and " " not in text)
 
     def find(self, squeezed: str) -> int:
         """Where it begins in text without white space; -1 where it does not match."""

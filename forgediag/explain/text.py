@@ -24,10 +24,12 @@ _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
 
 
 def plain(line: str) -> str:
-    """The line without colours, control characters, a logger's columns and a time in front."""
+    """The line without colours, control characters, a logger's columns, a time in front and quotes' backslashes."""
     line = line[:LONGEST].rstrip()
     if "\x1b" in line or not line.isprintable():
         line = _CONTROL.sub("", line.replace("\t", "    "))
+    if "\\'" in line or '\\"' in line:
+        line = line.replace("\\'", "'").replace('\\"', '"')
     if ".py" in line:
         line = _LOGGER.sub("", line)
     return _PREFIX.sub("", line) if line[:2] == "20" else line
