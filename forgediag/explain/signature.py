@@ -38,6 +38,7 @@ TOPICS = (
     "launcher",
     "controlnet",
     "addons",
+    "forks",
     "libraries",
     "general",
 )
