@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate, compress
 
-from forgediag.explain.signature import NUMBER, Pattern, Signature
+from forgediag.explain.signature import NUMBER, Pattern, Signature, signatures
 from forgediag.explain.text import plain, squeezed
 
 Matches = tuple[tuple[Signature, Pattern], ...]
@@ -78,9 +79,10 @@ class Anchors:
     kind, so lines of a kind that was searched once need no second search.
     """
 
-    def __init__(self, signatures: Iterable[Signature]) -> None:
+    def __init__(self, signatures: Sequence[Signature]) -> None:
+        self.signatures = signatures
         words: dict[bytes, list[tuple[Signature, Pattern]]] = {}
-        for signature in signatures:
+        for signature in self.signatures:
             for pattern in signature.patterns:
                 words.setdefault(_kinds([anchor(pattern)])[0], []).append((signature, pattern))
         self._words = {word: tuple(patterns) for word, patterns in words.items()}
@@ -115,6 +117,12 @@ class Anchors:
                 if possible:
                     found[line] = found.get(line, ()) + possible
         return ((kind, (found[line],) if line in found else None) for line, kind in enumerate(kinds))
+
+
+@cache
+def anchors() -> Anchors:
+    """Those of all signatures that come with forgediag."""
+    return Anchors(signatures())
 
 
 def _possible(pattern: Pattern, kind: bytes) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from forgediag.explain.anchors import anchors
 from forgediag.explain.events import Said, Turn
 from forgediag.explain.scan import Lines, scan
-from forgediag.explain.signature import Signature, signatures
+from forgediag.explain.signature import Signature
 from forgediag.explain.text import alarming
 
 KEPT = 50
@@ -112,7 +113,7 @@ def explain(lines: Iterable[str]) -> Explanation:
     memory bounded.
     """
     log, counted = _Log(), Lines(lines, SHORT)
-    for event in scan(counted, signatures()):
+    for event in scan(counted, anchors()):
         if isinstance(event, Turn):
             log.turn(event)
         else:

@@ -45,9 +45,9 @@ Found = tuple[Signature, Pattern | None]
 class Reader:
     """Where in a traceback the reading is, and what could be in the lines at hand."""
 
-    def __init__(self, signatures: Sequence[Signature]) -> None:
-        self._anchors = Anchors(signatures)
-        self._anywhere = [one for one in signatures if one.where and not one.patterns]
+    def __init__(self, anchors: Anchors) -> None:
+        self._anchors = anchors
+        self._anywhere = [one for one in anchors.signatures if one.where and not one.patterns]
         self._found: Candidates = {}
         self._open = 0
         self._linked = False
@@ -72,14 +72,13 @@ class Reader:
                 self._quiet = False
                 yield from self._in_traceback(lines, at)
                 at += 1
-            if at <= line:
-                at = line + 1
-                if self._quiet and not self._open and line not in self._found and is_done(lines.texts[line]):
-                    self._linked = False
-                    continue
-                for event in (self._in_traceback if self._open else self._outside)(lines, line):
-                    self._quiet = isinstance(event, Turn) and event.kind != "load"
-                    yield event
+            at = line + 1
+            if self._quiet and not self._open and line not in self._found and is_done(lines.texts[line]):
+                self._linked = False
+                continue
+            for event in (self._in_traceback if self._open else self._outside)(lines, line):
+                self._quiet = isinstance(event, Turn) and event.kind != "load"
+                yield event
         while self._open and at < end:
             self._quiet = False
             yield from self._in_traceback(lines, at)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from forgediag.explain.anchors import Anchors
 from forgediag.explain.events import Said, Turn
 from forgediag.explain.reader import AHEAD, Batch, Reader
-from forgediag.explain.signature import Signature
 from forgediag.explain.text import LONGEST
 
 BATCH = 4000
@@ -48,9 +48,9 @@ def _parted(texts: Sequence[str], first: int) -> Batch:
     return batch
 
 
-def scan(batches: Iterable[Batch], signatures: Sequence[Signature]) -> Iterator[Said | Turn]:
+def scan(batches: Iterable[Batch], anchors: Anchors) -> Iterator[Said | Turn]:
     """What happened, in order. Memory is bounded whatever the lines are."""
-    reader = Reader(signatures)
+    reader = Reader(anchors)
     rest = Batch([], [])
     for batch in batches:
         lines = Batch(rest.texts + batch.texts, rest.numbers + batch.numbers)

@@ -86,7 +86,7 @@ def test_an_answer_of_the_api_is_explained(tmp_path: Path) -> None:
 
 def test_a_huge_text_that_begins_like_json_is_read_as_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forgediag.explain.body.LONGEST", 10)
-    monkeypatch.setattr(console_file, "BLOCK", 20)
+    monkeypatch.setattr(console_file, "BLOCK", 60)
     assert "[no-clip-state-dict]" in run(written(tmp_path, "{\n" + NO_CLIP)).output
 
 

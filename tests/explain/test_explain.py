@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forgediag.explain import Explanation, explain, signatures
-from forgediag.explain.anchors import Anchors, Matches
+from forgediag.explain.anchors import Anchors, Matches, anchors
 from forgediag.explain.signature import filled
 
 HERE = Path(__file__).parent
@@ -145,6 +145,26 @@ def test_lines_of_others_inside_a_traceback_do_not_end_it() -> None:
     lines = raised(NO_CLIP)
     lines[3:3] = ['INFO:     127.0.0.1:1 - "GET /sdapi/v1/progress HTTP/1.1" 200 OK', "  0%|  | 0/20"]
     assert roots(explain([LOAD, *lines])) == ["no-clip-state-dict"]
+
+
+def test_a_warning_inside_a_traceback_does_not_end_it() -> None:
+    lines = raised(NO_CLIP)
+    lines[3:3] = ["[Low GPU VRAM Warning] Your current GPU free memory is 1.00 MB", "OddError of something: fine"]
+    explanation = explain(lines)
+    assert roots(explanation) == ["no-clip-state-dict"]
+    assert follow_ups(explanation) == ["low-gpu-vram-warning"]
+
+
+def test_a_message_without_its_class_ends_the_traceback_it_stands_in() -> None:
+    cut = [*raised("")[:3], "Expected all tensors to be on the same device, but found cpu and cuda:0", "x"]
+    explanation = explain(cut)
+    assert roots(explanation) == ["different-devices"]
+    assert explanation.troubles[0].root.place is not None
+
+
+def test_a_generation_that_is_done_ends_an_open_traceback() -> None:
+    lines = [DONE, *raised("")[:3], DONE, DONE, *raised(OOM), DONE, DONE, *raised(NO_CLIP)]
+    assert roots(explain(lines)) == ["no-clip-state-dict", "oom-cuda-any"]
 
 
 def test_a_traceback_that_a_new_load_breaks_off_is_over() -> None:
@@ -384,6 +404,7 @@ def test_no_line_is_passed_over_that_could_say_something(monkeypatch: pytest.Mon
 
 def test_what_was_searched_once_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forgediag.explain.anchors.KINDS", 10)
+    anchors.cache_clear()
     lines = [f"odd line {'x' * number}" for number in range(1000)] * 2
     assert roots(explain([*lines, *raised(NO_CLIP)])) == ["no-clip-state-dict"]
 
