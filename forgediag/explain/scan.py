@@ -10,7 +10,7 @@ from forgediag.explain.events import Said, Turn
 from forgediag.explain.reader import AHEAD, Batch, Reader
 from forgediag.explain.text import LONGEST
 
-BATCH = 4000
+BATCH = 8000
 """Lines looked at together."""
 
 
