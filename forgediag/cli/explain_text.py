@@ -58,10 +58,7 @@ def _times(trouble: Trouble) -> str:
 def _following(trouble: Trouble) -> Iterator[str]:
     for said in trouble.follow_ups:
         title = said.filled(said.signature.title) if said.signature else said.text
-        independent = (
-            trouble.root.chain != said.chain and said.signature is not None and said.signature.level == "error"
-        )
-        yield f"  {'besides' if independent else 'follows from it'}, line {said.line}: {title}"
+        yield f"  {'follows from it' if trouble.caused(said) else 'besides'}, line {said.line}: {title}"
 
 
 def document(explanation: Explanation) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def _known(said: Said, *, primary: bool, trouble: Trouble) -> dict[str, Any]:
         "text": said.text,
         "where": _place(said),
         "primary": primary,
-        "follows": None if said is root else (root.signature.id if root.signature else root.text),
+        "follows": _name(root) if said is not root and trouble.caused(said) else None,
         "inner": trouble.inner if said is root else "",
         "times": trouble.times if said is root else 1,
         "sources": list(signature.sources),
@@ -104,3 +101,7 @@ def _known(said: Said, *, primary: bool, trouble: Trouble) -> dict[str, Any]:
 
 def _place(said: Said) -> str:
     return str(said.place) if said.place is not None else ""
+
+
+def _name(said: Said) -> str:
+    return said.signature.id if said.signature else said.text

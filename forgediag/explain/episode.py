@@ -17,11 +17,8 @@ KEPT = 50
 FOLLOWING = 20
 """Kinds of follow-ups kept for each."""
 
-EXCERPT = 40
-"""Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
-
-SHORT = 15
-"""Lines up to which an excerpt is so short that what merely sounds wrong in it is what is asked about."""
+EXCERPT = 15
+"""Lines up to which a text is someone's excerpt: what is usual or harmless or sounds wrong in it is asked about."""
 
 _RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
@@ -45,6 +42,11 @@ class Trouble:
     def rank(self) -> int:
         """How much it matters: 7 an error with a known cause, 5 to 3 one of a known class or none, 1 works, 0 usual."""
         return _rank(self.root)
+
+    def caused(self, said: Said) -> bool:
+        """Whether one of `follow_ups` follows from the root, and did not just happen about the same time."""
+        echo = said.signature is not None and said.signature.level not in {"error", "warning"}
+        return echo or (said.chain > 0 and said.chain == self.root.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def explain(lines: Iterable[str]) -> Explanation:
     Lines come without their ends; colours, boxes, padding and wrapping are no matter. Time is linear in the text,
     memory bounded.
     """
-    log, counted = _Log(), Lines(lines, SHORT)
+    log, counted = _Log(), Lines(lines, EXCERPT)
     for event in scan(counted, anchors()):
         if isinstance(event, Turn):
             log.turn(event)
@@ -121,7 +123,7 @@ def explain(lines: Iterable[str]) -> Explanation:
     log.close()
     excerpt = counted.count <= EXCERPT
     troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
-    if counted.count <= SHORT and not troubles:
+    if excerpt and not troubles:
         troubles = tuple(Trouble(said) for said in (log.harmless, _noticed(counted)) if said is not None)[:1]
     return Explanation(counted.count, troubles)
 
@@ -139,22 +141,30 @@ def _trouble(episode: list[Said]) -> Trouble:
     for said in episode:
         if said.signature is not None and said.signature is not root.signature and said.signature.level != "note":
             kept.setdefault(_key(said), said)
-    return Trouble(root, tuple(kept.values())[:FOLLOWING], inner if _rank(root) == _RANK["wrapper"] else "")
+    return Trouble(
+        root,
+        tuple(kept.values())[:FOLLOWING],
+        inner if root.signature is not None and root.signature.level == "wrapper" else "",
+    )
 
 
 def _absorb(episode: list[Said]) -> str:
-    """Take out unknown errors of chains that hold a known one; the first such error's text."""
-    known = {said.chain for said in episode if said.chain and _rank(said) > _GENERAL}
-    unknown = [said for said in episode if said.chain in known and _UNKNOWN <= _rank(said) <= _GENERAL]
-    for said in unknown:
+    """Take out what is less known than something else of its chain; the first such error's text."""
+    best: dict[int, int] = {}
+    for said in episode:
+        best[said.chain] = max(best.get(said.chain, 0), _rank(said))
+    less = [said for said in episode if said.chain and _UNKNOWN <= _rank(said) < min(best[said.chain], _GENERAL + 1)]
+    for said in less:
         episode.remove(said)
-    return unknown[0].text if unknown else ""
+    return less[0].text if less else ""
 
 
 def _rank(said: Said) -> int:
     if said.signature is None:
         return _UNKNOWN
-    most = _HEADING if said.heading else _GENERAL if said.signature.general else _RANK["error"]
+    most = _GENERAL if said.signature.general else _RANK["error"]
+    if said.heading and said.signature.level == "wrapper":
+        most = _HEADING
     return min(_RANK[said.signature.level], most)
 
 

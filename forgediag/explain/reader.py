@@ -219,7 +219,7 @@ class Reader:
         heading = bool(following) and "Traceback (most" in following[0]
         if found is not None or (error_within(text) and not heading):
             said = self._said(number, text, found, [text, *following], place, chained=False)
-            yield replace(said, heading=heading)
+            yield replace(said, heading=True, chain=self._chain + 1) if heading else said
 
     def _plain(self, line: str) -> str:
         """A line of a traceback, without what stands before all of its lines."""

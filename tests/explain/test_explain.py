@@ -320,6 +320,20 @@ def test_a_heading_in_front_of_a_traceback_is_not_the_cause() -> None:
     assert roots(explain(lines)) == ["object-lacks-attribute-in-forge"]
 
 
+def test_the_heading_s_own_cause_takes_in_the_traceback_under_it() -> None:
+    lines = ["*** Error reading metadata from file: /m/x.safetensors", *raised("OddError: strange")]
+    trouble = explain(lines).troubles[0]
+    assert trouble.root.signature is not None
+    assert (trouble.root.signature.id, trouble.follow_ups) == ("metadata-unreadable", ())
+
+
+def test_a_heading_without_a_cause_of_its_own_shows_the_error_under_it() -> None:
+    trouble = explain(["activating extra network lora with arguments [x]: OddError", *raised("OddError: a")]).troubles[
+        0
+    ]
+    assert trouble.inner == "OddError: a"
+
+
 def test_an_error_in_front_of_its_frames_belongs_to_them() -> None:
     lines = ["OddError: strange", EXTENSION, "    f()"]
     assert str(explain(lines).troubles[0].root.place) == "the extension some (scripts/a.py, line 1, in f)"
