@@ -31,7 +31,7 @@ from forgediag.model import (
 )
 from forgediag.plan import Card, Picture, RefusedError, Request, Settings, recommend
 from forgediag.profile.learning import learned_speed
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.thread import in_thread
 
 CONTEXT = 818 * MB

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from forgediag.formats.found import as_made
 from forgediag.lockfile import Lock, Locked
-from forgediag.model import Finding, Severity
+from forgediag.model import Fault, Finding, Severity
 
-State = Literal["same", "changed", "corrupted", "missing", "moved", "new", "duplicate", "unreadable"]
+State = Literal["same", "changed", "corrupted", "missing", "moved", "new", "duplicate", "unreadable", "damaged"]
 
 SEVERITIES: Mapping[State, Severity] = {
     "same": Severity.OK,
@@ -20,7 +21,9 @@ SEVERITIES: Mapping[State, Severity] = {
     "changed": Severity.FAILURE,
     "missing": Severity.FAILURE,
     "corrupted": Severity.FAILURE,
+    "damaged": Severity.FAILURE,
 }
+
 
 FIXES: Mapping[State, tuple[str, ...]] = {
     "corrupted": (
@@ -56,7 +59,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One file that is not simply as locked. `sha256` is what it is now; `other` the path it moved from or shares."""
+    """One file that is not simply as locked. `sha256` is what it is now; `other` the path it moved from or shares.
+
+    `fault` is what is wrong with a damaged one.
+    """
 
     path: str
     state: State
@@ -64,6 +70,7 @@ class Difference:
     locked: Locked | None = None
     sha256: str | None = None
     other: tuple[str, ...] = field(default=())
+    fault: Fault | None = None
 
 
 def state_of(locked: Locked, seen: Seen) -> State:
@@ -82,8 +89,22 @@ def compare(lock: Lock, now: Mapping[str, Seen]) -> tuple[Difference, ...]:
     found += _new(gone, {path: seen for path, seen in now.items() if path not in lock.files})
     moved = {path for item in found if item is not None and item.state == "moved" for path in item.other}
     found += [_missing(file) for path, file in gone.items() if path not in moved]
-    differences = [item for item in found if item is not None] + _duplicates(lock, now)
-    return tuple(sorted(differences, key=lambda item: (-SEVERITIES[item.state], item.state, item.path)))
+    return ranked([item for item in found if item is not None] + _duplicates(lock, now))
+
+
+def ranked(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """The worst first, and of those the ones that say most of the cause."""
+    key = {state: (-severity, state != "damaged", state) for state, severity in SEVERITIES.items()}
+    return tuple(sorted(differences, key=lambda item: (key[item.state], item.path)))
+
+
+def damaged(faults: Mapping[str, Fault]) -> tuple[Difference, ...]:
+    """What is wrong with the files themselves, as locked or not, but for those that are as their makers left them."""
+    return tuple(
+        Difference(path, "damaged", fault.message, fault=fault)
+        for path, fault in faults.items()
+        if not as_made(fault.id)
+    )
 
 
 def _differs(locked: Locked, seen: Seen) -> Difference | None:
@@ -153,7 +174,7 @@ def findings(differences: Sequence[Difference]) -> tuple[Finding, ...]:
             subject=item.path,
             message=f"{item.path}: {item.message}",
             evidence=_evidence(item),
-            fix=FIXES.get(item.state, ()),
+            fix=FIXES.get(item.state, ()) if item.fault is None else item.fault.fix,
         )
         for item in differences
     )
@@ -165,6 +186,8 @@ def _evidence(item: Difference) -> dict[str, object]:
         evidence["locked_sha256"] = item.locked.sha256
     if item.sha256 is not None:
         evidence["sha256"] = item.sha256
+    if item.fault is not None:
+        evidence |= {"fault": item.fault.id, "offset": item.fault.offset, "forge_says": item.fault.forge_says}
     if item.other:
         evidence["other"] = list(item.other)
     return evidence

@@ -40,10 +40,10 @@ class Watchers:
         self._config, self._gpus, self._on_job, self._remember = config, gpus, on_job, remember
         self._clock, self._wall = clocks
         self.busy: set[str] = set()
-        self._records = Records(state_dir(config) / JOURNAL if config.verify_models else None)
+        self._records = Records(state_dir(config) / JOURNAL if config.hash_models or config.verify_models else None)
         self._hasher: Hasher | None = None
         if config.hash_models:
-            self._hasher = Hasher(state_dir(config) / "hashes.json", busy=lambda: bool(self.busy))
+            self._hasher = Hasher(self._records, busy=lambda: bool(self.busy))
         self.watches = [self._watch(target) for target in config.targets]
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Watchers:
 
     def _watch(self, target: TargetConfig) -> Watch:
         config = self._config
-        local = LocalFacts(target, self._hasher, self._sweep(target), clock=self._clock, wall=self._wall)
+        local = LocalFacts(target, self._hasher, self._sweep(target), self._records, clock=self._clock, wall=self._wall)
         on_job = partial(self._job, target.name)
         watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
         if self._remember is not None:

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from forgediag.packages import install
 from forgediag.toml import is_mapping
 
 LOOK_EVERY = 1.0
@@ -133,7 +134,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     try:
         import yaml  # noqa: PLC0415 - an extra
     except ImportError:
-        raise WebConfigError(f"{path} is YAML, which needs: pip install 'forgediag[web]'") from None
+        raise WebConfigError(f"{path} is YAML, which needs a package; run {install('PyYAML')}") from None
     try:
         document: object = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -181,7 +182,7 @@ def _users(values: Mapping[str, Any], path: Path) -> Mapping[str, bytes]:
         try:
             import_module("bcrypt")  # an extra: missed now, not at the first login
         except ImportError:
-            raise WebConfigError(f"{path}: basic_auth_users needs: pip install 'forgediag[web]'") from None
+            raise WebConfigError(f"{path}: basic_auth_users needs a package; run {install('bcrypt')}") from None
     return {str(name): value.encode() for name, value in values.items()}
 
 

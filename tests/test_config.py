@@ -99,7 +99,7 @@ def test_an_unknown_key_of_a_section_is_told_with_that_sections_keys(tmp_path: P
         ("[[forge]]\nauth = 'nocolon'", "auth of forge is not USER:PASS"),
         ("[[forge]]\nauth_file = '/nowhere/x'", "auth_file /nowhere/x of forge cannot be read"),
         ("[[forge]]\n[[forge]]", "not distinct"),
-        ("[[forge]]\nname = \"other\"", "rename it"),
+        ('[[forge]]\nname = "other"', "rename it"),
         ("[[forge]]\nlabels = {'a-b' = 'c'}", "label 'a-b' of forge cannot be used"),
         ("[[forge]]\nlabels = {__param_target = 'c'}", "label '__param_target' of forge cannot be used"),
         ("[[forge]]\nlabels = {target = 'c'}", "label 'target' of forge cannot be used"),

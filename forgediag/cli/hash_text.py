@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 
 from forgediag.forge.claims import outcome
 from forgediag.forge.families import describe
+from forgediag.formats.gguf import SCALES
 from forgediag.formats.model_file import format_of
 from forgediag.model import Fault, Header
 from forgediag.model.claim import Judged
@@ -22,12 +24,16 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class Hashed:
-    """One file: its identity, its header (or what is wrong with it, or None where it could not be read), the claims."""
+    """One file: its identity, its header (or what is wrong with it, or None where it could not be read), the claims.
+
+    `trusted` is when it was read, in Unix seconds, if that was not now.
+    """
 
     path: str
     identity: Identity
     header: Header | Fault | None
     judged: tuple[Judged, ...]
+    trusted: float | None = None
 
     @cached_property
     def outcome(self) -> tuple[str, str]:
@@ -66,6 +72,7 @@ def _row(hashed: Hashed) -> dict[str, Any]:
         "blake3": identity.blake3,
         "crc32": identity.crc32,
         "fingerprint": identity.fingerprint,
+        "trusted_read": hashed.trusted,
         "format": format_of(hashed.path),
         "family": hashed.family,
         "fault": hashed.header.message if isinstance(hashed.header, Fault) else None,
@@ -120,6 +127,9 @@ def text(hashed: Hashed) -> str:
     lines += [f"  {name:<12}{value}" for name, value in _identities(identity)]
     if isinstance(hashed.header, Fault):
         lines.append(f"  {'damaged':<12}{hashed.header.message}")
+    if hashed.trusted is not None:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(hashed.trusted))
+        lines.append(f"  {'read':<12}{when}; size, times and inode are as they were then (--full reads it again)")
     lines += [f"  {'content':<12}{line}" for line in _numbers(identity.content)]
     for judged in hashed.judged:
         claim = judged.claim
@@ -167,8 +177,9 @@ def _numbers(content: Content | None) -> Iterator[str]:
 
 
 def _odd(numbers: Numbers) -> str:
+    what = "numbers" if numbers.dtype.removeprefix("GGUF:") not in SCALES else "scales of its blocks"
     if numbers.nan or numbers.infinite:
-        return f"{numbers.name}: {numbers.nan:,} NaN and {numbers.infinite:,} Inf of {numbers.elements:,}"
+        return f"{numbers.name}: {numbers.nan:,} NaN and {numbers.infinite:,} Inf of {numbers.elements:,} {what}"
     if numbers.zero:
-        return f"{numbers.name}: all {numbers.elements:,} numbers are zero"
+        return f"{numbers.name}: all {numbers.elements:,} {what} are zero"
     return f"{numbers.name}: up to {numbers.largest:g}, more than fp16 holds (65504)"

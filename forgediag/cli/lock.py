@@ -15,9 +15,10 @@ from forgediag.cli import Failure, NotDone, Settings
 from forgediag.cli.reading import opened_lock, reader, reading_options
 from forgediag.cli.shelves import given_folders
 from forgediag.lockfile import SCHEMA, render
+from forgediag.packages import install
+from forgediag.sources.journal import replace
 from forgediag.sources.locking import Outcome, lock_files
 from forgediag.sources.patience import Hung
-from forgediag.sources.records import replace_text
 from forgediag.verify import findings
 
 
@@ -38,20 +39,21 @@ def command(
 ) -> None:
     """Write down size, hashes, format and family of every model file below PATH (default: Forge's folders).
 
-    Run again after a kill it goes on where it was. Exit status: 0 written, 1 a file is corrupted, 3 one is unreadable.
+    Run again after a kill it goes on where it was. Exit status: 0 written, 1 a file is corrupted or
+    damaged, 3 one is unreadable.
     """
     if with_blake3 and find_spec("blake3") is None:
-        raise Failure("--blake3 needs a package; pip install 'forgediag[blake3]'")
+        raise Failure(f"--blake3 needs a package; run {install('blake3')}")
     target = Path(os.path.abspath(output))  # noqa: PTH100 - links stay as they are
     places = given_folders(settings.config(), paths)
     wanted = frozenset({"sha256", "autov3"} | ({"blake3"} if with_blake3 else set[str]()))
     previous = opened_lock(str(target), must=False)
     try:
-        with reader(settings, full=full, rate=rate, wanted=wanted) as (files, told):
-            outcome = lock_files(target.parent, places, previous, files, told)
+        with reader(settings, full=full, rate=rate, wanted=wanted) as files:
+            outcome = lock_files(target.parent, places, previous, files)
         text = render(outcome.lock)
         if outcome.lock != previous or not target.exists():
-            replace_text(target, text)
+            replace(target, text.encode())
     except Hung as error:
         raise NotDone(f"nothing was written: {error}; is a network disk gone?") from error
     except OSError as error:
@@ -61,7 +63,7 @@ def command(
         ) from error
     _show(outcome, output, as_json=as_json)
     states = {item.state for item in outcome.differences}
-    sys.exit(1 if "corrupted" in states else 3 if "unreadable" in states else 0)
+    sys.exit(1 if states & {"corrupted", "damaged"} else 3 if "unreadable" in states else 0)
 
 
 def _show(outcome: Outcome, output: str, *, as_json: bool) -> None:

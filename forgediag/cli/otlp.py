@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from forgediag import __version__
 from forgediag.cli import Failure
 from forgediag.model import Report
+from forgediag.packages import install
 from forgediag.plugins import exporters
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
 log = logging.getLogger("forgediag")
+
+PACKAGES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+"""What it needs, as PyPI names it."""
 
 EVERY = 15.0
 """Seconds between two pushes, as between two scrapes."""
@@ -39,7 +43,7 @@ class Otlp:
         try:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
         except ImportError as error:
-            raise Failure("--otlp needs an extra: pip install '.[otlp]' in a clone of forgediag") from error
+            raise Failure(f"--otlp needs packages; run {install(*PACKAGES)}") from error
         self._exporter: Any = OTLPMetricExporter(endpoint=endpoint, timeout=10)
         self._render = next(item.render for item in exporters() if item.path == "/metrics")
         self._every = every

@@ -14,7 +14,7 @@ from forgediag.cli.probe_part import Part, joined
 from forgediag.forge.autoencoder.place import find
 from forgediag.forge.loading import File, predict
 from forgediag.model import Gap, Header, Prediction
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 
 
 @click.command("probe")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from forgediag.cli import Failure, NotDone
+from forgediag.packages import install
 from forgediag.recording.chart import BOTTOM, GIB, HIGH, LEFT, PHASES, RIGHT, TOP, WIDE, Frame
 from forgediag.recording.document import Recorded
 
@@ -24,7 +25,7 @@ def png(recorded: Recorded) -> bytes:
     try:
         from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise Failure("a PNG needs Pillow: pip install 'forgediag[png]', or write .html") from error
+        raise Failure(f"a PNG needs Pillow; run {install('pillow')}, or write .html") from error
     if not recorded.jobs:
         raise NotDone("no generation ended meanwhile, so there is nothing to draw")
     job = recorded.jobs[-1]

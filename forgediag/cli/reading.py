@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,9 +19,8 @@ from forgediag.cli.quantities import megabytes
 from forgediag.config import DEFAULT_URLS, Config, state_dir
 from forgediag.lockfile import Lock, LockError
 from forgediag.model import MB, Progress
-from forgediag.sources.inventory import Entry
 from forgediag.sources.library import Manner, Reader
-from forgediag.sources.locking import Told, read_lock
+from forgediag.sources.locking import read_lock
 from forgediag.sources.records import JOURNAL, Records
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -40,15 +40,15 @@ def reading_options(command: F) -> F:
 @contextmanager
 def reader(
     settings: Settings, *, full: bool, rate: str | None, wanted: frozenset[str] = frozenset({"sha256", "autov3"})
-) -> Generator[tuple[Reader, Told], None, None]:
-    """A reader of files, and what to tell it before each: shows the progress on a terminal."""
+) -> Generator[Reader, None, None]:
+    """A reader of files: shows the progress on a terminal."""
     config = settings.config()
     with _Shown() as shown:
         most = None if rate is None else megabytes("--rate", rate) * MB
         if most is not None and most <= 0:
             raise Failure(f"--rate {rate} is no speed; write for example 200MB")
-        manner = Manner(rate=most, busy=_Busy(config), told=shown.bytes_read, wanted=wanted)
-        yield Reader(Records(state_dir(config) / JOURNAL), manner, full), shown.next
+        manner = Manner(rate=most, busy=_Busy(config), starts=shown.starts, told=shown.bytes_read, wanted=wanted)
+        yield Reader(Records(state_dir(config) / JOURNAL), manner, full=full)
 
 
 def opened_lock(path: str, *, must: bool) -> Lock:
@@ -112,10 +112,9 @@ class _Shown:
         self._on = sys.stderr.isatty()
         self._started = time.monotonic()
         self._at = 0.0
-        self._before = 0
-        self._here = 0
-        self._left = 0
-        self._name = ""
+        self._total = self._read = 0
+        self._done: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> _Shown:
         return self
@@ -124,25 +123,23 @@ class _Shown:
         if self._on:
             click.echo("\r\x1b[K", nl=False, err=True)
 
-    def next(self, entry: Entry, left: int) -> None:
-        """The next file, and the bytes that are to be read from here on."""
-        self._before += self._here
-        self._here, self._left, self._name = 0, left, entry.inside
-        self._show()
+    def starts(self, total: int) -> None:
+        """How many bytes are to be read."""
+        self._total, self._started = total, time.monotonic()
 
-    def bytes_read(self, done: int) -> None:
-        """How much of it was read."""
-        self._here = done
-        self._show()
+    def bytes_read(self, path: str, done: int) -> None:
+        """How much of a file was read; from any thread."""
+        with self._lock:
+            self._read += max(0, done - self._done.get(path, 0))
+            self._done[path] = max(done, self._done.get(path, 0))
+            if self._on and (now := time.monotonic()) - self._at >= 0.2:
+                self._at = now
+                self._show(path, now)
 
-    def _show(self) -> None:
-        now = time.monotonic()
-        if not self._on or now - self._at < 0.2:
-            return
-        self._at = now
-        read, left = self._before + self._here, max(0, self._left - self._here)
-        speed = read / (now - self._started)
+    def _show(self, path: str, now: float) -> None:
+        left = max(0, self._total - self._read)
+        speed = self._read / (now - self._started)
         eta = f", {left / speed:,.0f} s left" if speed else ""
-        share = read / (read + left) if read + left else 1.0
-        line = f"{share:4.0%} {speed / MB:,.0f} MB/s{eta}  {self._name[-60:]}"
+        share = min(1.0, self._read / self._total) if self._total else 1.0
+        line = f"{share:4.0%} {speed / MB:,.0f} MB/s{eta}  {path[-60:]}"
         click.echo(f"\r\x1b[K{line}", nl=False, err=True)

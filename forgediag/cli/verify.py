@@ -40,14 +40,14 @@ def command(
     """Compare the model files with the lock file: changed, corrupted, missing, moved, new, duplicate.
 
     A file whose size, times and inode are those it had when it was read is not read again, but with --full. Exit
-    status: 0 as locked, 1 changed, corrupted or missing, 3 something cannot be read.
+    status: 0 as locked, 1 changed, corrupted, missing or damaged, 3 something cannot be read.
     """
     lock = opened_lock(lock_path, must=True)
     base = Path(os.path.abspath(lock_path)).parent  # noqa: PTH100 - links stay as they are
     only = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100
     try:
-        with reader(settings, full=full, rate=rate) as (files, told):
-            outcome = verify_files(base, lock, files, told, only)
+        with reader(settings, full=full, rate=rate) as files:
+            outcome = verify_files(base, lock, files, only)
     except Hung as error:
         raise NothingKnown(f"the folders cannot be listed: {error}; is a network disk gone?") from error
     click.echo(json.dumps(_document(outcome), indent=1) if as_json else _text(outcome))
@@ -56,7 +56,7 @@ def command(
 
 def _status(outcome: Outcome, *, strict: bool) -> int:
     states = {item.state for item in outcome.differences}
-    if states & {"changed", "corrupted", "missing"} or (strict and states & {"new", "moved"}):
+    if states & {"changed", "corrupted", "missing", "damaged"} or (strict and states & {"new", "moved"}):
         return 1
     return 3 if "unreadable" in states else 0
 

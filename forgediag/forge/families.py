@@ -81,10 +81,12 @@ def detect(header: Header) -> Detection:
     with Forge's own addition for Chroma (backend/loader.py).
     """
     tensors = header.tensors
-    bare = not any(name.startswith("model.diffusion_model") for name in tensors)
+    bare = "\0model.diffusion_model" not in "\0" + "\0".join(tensors)
     prefix = "" if bare else UNET_PREFIX
-    shapes = {name[len(prefix) :]: t.shape for name, t in tensors.items() if name.startswith(prefix)}
-    found = _unet_family(shapes, tensors) if len(shapes) > 5 else None
+    found = None
+    if any(prefix + key in tensors for key in _TELLING):  # most files of a library are LoRAs: they end here
+        shapes = {name[len(prefix) :]: t.shape for name, t in tensors.items() if name.startswith(prefix)}
+        found = _unet_family(shapes, tensors) if len(shapes) > 5 else None
     if found is None:
         family, channels = _looks_like(tensors)
         return Detection(family, None, bare, channels)
@@ -130,18 +132,16 @@ Found = tuple[Base | None, str]
 
 def _unet_family(shapes: Shapes, tensors: Tensors) -> Found | None:
     """(family, mark of the input channels), (None, name) for one Forge knows but refuses, None for no UNet."""
-    if "joint_blocks.0.context_block.attn.qkv.weight" in shapes:
+    if _SD3 in shapes:
         return _sd3(shapes)
     for key, name in _REFUSED.items():
         if key in shapes:
             return None, name
-    if "double_blocks.0.img_attn.norm.key_norm.scale" in shapes:
+    if _FLUX in shapes:
         if "guidance_in.in_layer.weight" in shapes:
             return "flux-dev", ""
         return ("chroma" if "distilled_guidance_layer.layers.0.in_layer.bias" in shapes else "flux-schnell"), ""
-    if "input_blocks.0.0.weight" in shapes:
-        return _ldm(shapes, tensors)
-    return None
+    return _ldm(shapes, tensors)
 
 
 _REFUSED = {
@@ -151,6 +151,14 @@ _REFUSED = {
     "mlp_t5.0.weight": "hunyuan-dit",
 }
 """Families huggingface_guess knows and Forge dfdcbab has no engine for, by the tensor that tells them."""
+
+_SD3, _FLUX, _LDM = (
+    "joint_blocks.0.context_block.attn.qkv.weight",
+    "double_blocks.0.img_attn.norm.key_norm.scale",
+    "input_blocks.0.0.weight",
+)
+_TELLING = (_SD3, *_REFUSED, _FLUX, _LDM)
+"""A UNet has one of these tensors."""
 
 
 def _sd3(shapes: Shapes) -> Found | None:
@@ -167,7 +175,7 @@ _SDXL_DEPTHS = ([0, 0, 2, 2, 10, 10], [0, 0, 2, 2, 4, 4], [0, 2, 5], [0, 2, 6], 
 
 
 def _ldm(shapes: Shapes, tensors: Tensors) -> Found | None:
-    channels, in_channels = (*shapes["input_blocks.0.0.weight"], 0, 0)[:2]
+    channels, in_channels = (*shapes[_LDM], 0, 0)[:2]
     label = shapes.get("label_emb.0.0.weight")
     adm = label[1] if label and len(label) > 1 else None
     depth, first = _transformer_depths(shapes)

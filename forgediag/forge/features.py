@@ -60,17 +60,23 @@ def dated(commit: str | None) -> str | None:
     return None if place is None else place[1]
 
 
+_ENDINGS = (
+    (".scale_weight\0", "fp8-scaled"),
+    ("scaled_fp8\0", "fp8-scaled"),
+    (".quant_state.bitsandbytes__nf4\0", "bitsandbytes"),
+    (".quant_state.bitsandbytes__fp4\0", "bitsandbytes"),
+)
+
+
 def traits_of(header: Header) -> frozenset[str]:
     """What not every Forge, or not every install of it, can read in a file; see `ModelFile.traits`."""
-    found = {"GGUF"} if header.format == "gguf" else set[str]()
-    for name, tensor in header.tensors.items():
-        if tensor.dtype == "GGUF:BF16":
-            found.add(tensor.dtype)
-        elif name.endswith((".scale_weight", "scaled_fp8")):
-            found.add("fp8-scaled")
-        elif name.endswith((".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")):
-            found.add("bitsandbytes")
-    return frozenset(found)
+    if header.format == "gguf":
+        kinds = {tensor.dtype for tensor in header.tensors.values()}
+        return frozenset({"GGUF"} | (kinds & {"GGUF:BF16"}))
+    names = (
+        "\0".join(header.tensors) + "\0"
+    )  # one search through all: endings of a million names were a third of the time
+    return frozenset(trait for ending, trait in _ENDINGS if ending in names)
 
 
 def needed(family: str, traits: Collection[str]) -> tuple[Feature, ...]:

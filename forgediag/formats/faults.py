@@ -108,6 +108,19 @@ FAULTS: Mapping[str, FaultKind] = {
         "Forge loads a single file: the tensors of the other pieces are missing.",
         ("Join the pieces with `llama-gguf-split --merge FIRST OUTPUT`, or download an unsplit file.",),
     ),
+    "gguf-split-missing": FaultKind(
+        "A piece of a split file is missing",
+        "The model cannot be joined, and Forge loads a single file only.",
+        (
+            "Download the missing piece into the same folder.",
+            "Then join the pieces with `llama-gguf-split --merge FIRST OUTPUT`, or download an unsplit file instead.",
+        ),
+    ),
+    "gguf-split-mixed": FaultKind(
+        "Pieces of different split files",
+        "The pieces count differently, or one is not what its name says: they do not belong together.",
+        ("Delete the pieces and download all of one release, or download an unsplit file.",),
+    ),
     # pickles
     "pickle-unreadable": FaultKind("torch.load cannot read it", "It is no zip archive and no pickle."),
     "pickle-cut": FaultKind("The file is cut", "The download or copy stopped early: torch.load finds no end."),

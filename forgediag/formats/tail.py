@@ -8,7 +8,8 @@ from forgediag.formats.faults import fault
 from forgediag.formats.window import Window
 from forgediag.model import Fault, Header
 
-_BLOCK = 4096
+BLOCK = 4096
+"""Bytes of each look."""
 _LONGEST, _SHORTEST = 1024 * 1024, 64 * 1024
 SAMPLES = 160
 """Blocks looked at by `sampled`: a stretch of 5 % of the file holds 7 or 8 of them."""
@@ -35,11 +36,11 @@ def unwritten(window: Window, header: Header) -> Fault | None:
     length = max(_SHORTEST, min(_LONGEST, size // 16))
     if size < 4 * _SHORTEST or not header.tensors:
         return None
-    if any(window.read(size - _BLOCK, _BLOCK)) or any(window.read(size - length, length)):
+    if any(window.read(size - BLOCK, BLOCK)) or any(window.read(size - length, length)):
         return None
     *_, last = header.tensors.values()
     begin = size - last.nbytes
-    if last.nbytes > length and not any(window.read(begin, _BLOCK)) and any(window.read(begin - _BLOCK, _BLOCK)):
+    if last.nbytes > length and not any(window.read(begin, BLOCK)) and any(window.read(begin - BLOCK, BLOCK)):
         return None
     if isinstance(window, OnDisk) and (written := window.written()) < size:
         message = f"the last {size - written:,} bytes of the file were never written to the disk"
@@ -58,14 +59,14 @@ def sampled(window: Window, start: int = 0) -> Fault | None:
         OSError: the file cannot be read.
     """
     room = window.size - start
-    if room < SAMPLES * _BLOCK:
+    if room < SAMPLES * BLOCK:
         return None
     run = 0
     for number in range(SAMPLES):
-        place = start + (room - _BLOCK) * number // (SAMPLES - 1)
-        run = 0 if any(window.read(place, _BLOCK)) else run + 1
+        place = start + (room - BLOCK) * number // (SAMPLES - 1)
+        run = 0 if any(window.read(place, BLOCK)) else run + 1
         if run == _RUN:
-            begin = start + (room - _BLOCK) * (number - _RUN + 1) // (SAMPLES - 1)
+            begin = start + (room - BLOCK) * (number - _RUN + 1) // (SAMPLES - 1)
             message = f"from about {begin:,} on the file is zeros, for {place - begin:,} bytes at least"
             return fault("zero-stretch", message, offset=begin)
     return None

@@ -24,6 +24,16 @@ class Window(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the numbers of a tensor, or of the storage that holds it, lie in a file. `dtype` as the file spells it."""
+
+    name: str
+    dtype: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A file that is held in memory whole."""
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forgediag.formats.window import Window
+from forgediag.formats import gguf
+from forgediag.formats.window import Place, Window
 from forgediag.model import Fault, Header
 from forgediag.model.identity import Content, Numbers
 from forgediag.sources.digests import pieces
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.reading import Changed, Reading
 from forgediag.sources.zeros import Zeros
 
@@ -64,13 +66,16 @@ LAYOUTS = {
 
 @dataclass(slots=True)
 class _Seen:
-    """One tensor's place and what was seen of it."""
+    """One tensor's place and what was seen of it. Of quantised ones the scales of their `block`s are its elements."""
 
     name: str
     dtype: str
     layout: Layout
     begin: int
     end: int
+    block: int = 0
+    scales: tuple[int, ...] = ()
+    seen: int = 0
     elements: int = 0
     nan: int = 0
     infinite: int = 0
@@ -81,8 +86,23 @@ class _Seen:
         largest = self.layout.value(self.largest)
         return Numbers(self.name, self.dtype, self.elements, self.nan, self.infinite, largest)
 
+    @property
+    def step(self) -> int:
+        """Bytes that belong together."""
+        return self.block or self.layout.size
+
     def look(self, data: memoryview) -> None:
         """Elements of it, whole ones."""
+        self.seen += len(data)
+        if not self.block:
+            self._numbers(data)
+            return
+        for scale in self.scales:
+            count, kind = len(data) // self.block, f"<u{self.layout.size}"
+            strided: NDArray[np.unsignedinteger] = np.ndarray(count, kind, data, scale, self.block)
+            self._numbers(memoryview(strided.tobytes()))
+
+    def _numbers(self, data: memoryview) -> None:
         unsigned: NDArray[np.unsignedinteger] = np.frombuffer(data, f"<u{self.layout.size}")
         self.elements += len(unsigned)
         mask = self.layout.mask
@@ -122,16 +142,17 @@ class Scan:
     def of(cls, path: str, file: Window) -> Scan:
         """A scan for a file that is about to be read.
 
-        Only safetensors files say where their numbers are; of any other only zero blocks are found.
+        Of a file that does not say where its numbers are (a pickle of before torch 1.6, a damaged one) only blocks of
+        zeros are found.
 
         Raises:
             OSError: the header cannot be read.
         """
         header = read_header(path)
-        if isinstance(header, Fault) or header.format != "safetensors":
+        if isinstance(header, Fault):
             return cls((), Counter())
-        begin = 8 + int.from_bytes(file.read(0, 8), "little")
-        return cls(tuple(_floats(header, begin)), Counter(_others(header)))
+        found = tuple(filter(None, map(_seen, _places(header, file))))
+        return cls(found, Counter(_others(header, {each.name for each in found})))
 
     def update(self, data: memoryview, offset: int) -> None:
         """The next slice; after a gap the elements cut by its edges are left out."""
@@ -145,7 +166,7 @@ class Scan:
         self._at = end
 
     def _part(self, tensor: _Seen, data: memoryview, offset: int) -> None:
-        size = tensor.layout.size
+        size = tensor.step
         begin, end = max(tensor.begin, offset), min(tensor.end, offset + len(data))
         skip = -(begin - tensor.begin) % size
         if skip and offset == self._at and len(tensor.cut) + skip == size:
@@ -192,18 +213,40 @@ def _odd(tensors: Sequence[_Seen]) -> Iterator[Numbers]:
         if not tensor.elements:
             continue
         numbers = tensor.numbers()
-        all_seen = tensor.elements * tensor.layout.size == tensor.end - tensor.begin
+        all_seen = tensor.seen == tensor.end - tensor.begin
         if numbers.nan or numbers.infinite or numbers.overflows or (numbers.zero and all_seen):
             yield numbers
 
 
-def _floats(header: Header, begin: int) -> Iterator[_Seen]:
-    for name, tensor in header.tensors.items():
-        layout = LAYOUTS.get(tensor.dtype)
-        if layout is not None and tensor.nbytes:
-            yield _Seen(name, tensor.dtype, layout, begin, begin + tensor.nbytes)
-        begin += tensor.nbytes
+def _places(header: Header, file: Window) -> Iterable[Place]:
+    """Where the tensors' numbers lie, in the order of the file."""
+    if header.format == "gguf":
+        return gguf.places(file)
+    if header.format == "pickle":
+        from forgediag.formats.pickle import places  # noqa: PLC0415 - few have such files
+
+        return places(file)
+    begin = 8 + int.from_bytes(file.read(0, 8), "little")
+    ends = accumulate((tensor.nbytes for tensor in header.tensors.values()), initial=begin)
+    rows = zip(ends, header.tensors.items(), strict=False)  # the last end begins nothing
+    return [Place(name, tensor.dtype, at, at + tensor.nbytes) for at, (name, tensor) in rows]
 
 
-def _others(header: Header) -> Iterator[str]:
-    return (tensor.dtype for tensor in header.tensors.values() if tensor.dtype not in LAYOUTS)
+def _seen(place: Place) -> _Seen | None:
+    """What is looked at of a place; None for one of other types, and for an empty one."""
+    if place.begin == place.end:
+        return None
+    kind = place.dtype.removeprefix("GGUF:")
+    if (layout := LAYOUTS.get(kind)) is not None:
+        return _Seen(place.name, place.dtype, layout, place.begin, place.end)
+    if kind != place.dtype and (scales := gguf.SCALES.get(kind)) is not None:
+        return _Seen(place.name, place.dtype, LAYOUTS["F16"], place.begin, place.end, gguf.BLOCKS[kind][1], scales)
+    return None
+
+
+def _others(header: Header, seen: Collection[str]) -> Iterator[str]:
+    """The types of tensors that nothing looks at; others may share what one of their type is looked at for."""
+    looked = {header.tensors[name].dtype for name in seen}
+    for tensor in header.tensors.values():
+        if tensor.dtype not in looked and (tensor.nbytes or tensor.dtype not in LAYOUTS):
+            yield tensor.dtype

@@ -11,7 +11,8 @@ PIECE = 64 * 1024
 PIECES = 64
 """A fingerprint is made of this many pieces of this many bytes."""
 
-_AUTOV1_AT = 0x100000
+AUTOV1_AT = 0x100000
+"""Where the bytes of the oldest short hash begin."""
 
 
 class Digest(Protocol):
@@ -73,8 +74,8 @@ class AutoV1:
 
     def update(self, data: memoryview, offset: int) -> None:
         """What of it lies there."""
-        if offset < _AUTOV1_AT + PIECE and offset + len(data) > _AUTOV1_AT:
-            self._hash.update(data[max(0, _AUTOV1_AT - offset) : _AUTOV1_AT + PIECE - offset])
+        if offset < AUTOV1_AT + PIECE and offset + len(data) > AUTOV1_AT:
+            self._hash.update(data[max(0, AUTOV1_AT - offset) : AUTOV1_AT + PIECE - offset])
 
     def hexdigest(self) -> str:
         """8 digits."""

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from forgediag.forge.folders import Folder, model_name
-from forgediag.model import Gap, ModelFile
-from forgediag.sources.files import examine
+from forgediag.model import Fault, Gap, ModelFile
+from forgediag.sources.headers import Headers
 from forgediag.sources.inventory import Entry, Inventory, walk
 from forgediag.sources.library import PATIENCE
 from forgediag.sources.patience import Hung, patiently
+from forgediag.sources.pieces import incomplete_folders
 from forgediag.sources.records import Records
 from forgediag.sources.stamp import reason
 
@@ -49,12 +50,15 @@ def examine_all(folders: Iterable[Folder], records: Records) -> Shelf:
         if (record := records.trusted(entry.path, entry.stamp)) is not None
     }
     files: list[ModelFile] = []
+    headers = Headers(records)
     with _no_collection():
         for entry in inventory.entries:
             try:
-                files.append(_file(entry, known.get(entry.path)))
+                files.append(_file(headers, entry, known.get(entry.path)))
             except OSError as error:
                 skipped[entry.path] = reason(error)
+    headers.flush()
+    files += [_index(path, fault) for path, fault in incomplete_folders(inventory.indexes).items()]
     links = inventory.hard_links()
     return Shelf(
         files=tuple(files),
@@ -78,11 +82,16 @@ def _no_collection() -> Generator[None, None, None]:
             gc.enable()
 
 
-def _file(entry: Entry, sha256: str | None) -> ModelFile:
+def _file(headers: Headers, entry: Entry, sha256: str | None) -> ModelFile:
     """A leftover is judged by the name it had, so that a whole one is known as whole."""
     folder, name = os.path.split(entry.path)
-    file = examine(os.path.join(folder, model_name(name) or name), entry.path, entry.role)  # noqa: PTH118
+    file = headers.of(os.path.join(folder, model_name(name) or name), entry.path, entry.role, entry.stamp)  # noqa: PTH118
     return replace(file, path=entry.path, unlisted=entry.unlisted, sha256=sha256 or NOT_READ_WHOLE)
+
+
+def _index(path: str, fault: Fault) -> ModelFile:
+    """A folder that lacks files, as the file that says so."""
+    return ModelFile(path, path, "other", False, 0, "unknown", "unknown", fault, None, {}, NOT_READ_WHOLE)  # noqa: FBT003
 
 
 def _copies(known: Mapping[str, str], links: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:

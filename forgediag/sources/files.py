@@ -9,39 +9,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from forgediag.forge import families, selection
-from forgediag.forge.features import traits_of
+from forgediag.forge import selection
 from forgediag.forge.folders import model_name
-from forgediag.forge.judge import judge
-from forgediag.formats import model_file
-from forgediag.model import Fault, Files, Gap, Header, Known, Listing, ModelFile, Options, Prediction, Role
+from forgediag.model import Fault, Files, Gap, Known, Listing, ModelFile, Options, Prediction, Role
 from forgediag.sources.forecast import Forecast
+from forgediag.sources.headers import Headers, read_header
 from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
-from forgediag.sources.stamp import reason
-from forgediag.sources.window import opened
+from forgediag.sources.records import Records
+from forgediag.sources.stamp import Stamp, reason
+from forgediag.sources.verdicts import NOT_SELECTED
 
-PLACED = frozenset({"sft-not-listed", "corrupted-but-whole"})
-"""Faults of a name, not of contents: `ModelFile.unlisted` tells them."""
-
-NOT_SELECTED = Gap("only the selected model files are hashed", "unsupported", expected=True)
 NOT_HASHED = Gap("model files are not hashed: hash_models is off", "unsupported", expected=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What tells one version of a file from the next without reading it."""
-
-    size: int
-    modified_ns: int
-    inode: int
 
 
 class Hashes(Protocol):
     """Where a file's SHA-256 comes from."""
 
-    def sha256(self, path: str, version: Version) -> Known[str]:
+    def sha256(self, path: str, version: Stamp) -> Known[str]:
         """The hash of this version of the file, or why it is not known yet."""
+        ...
+
+    def damage(self, path: str, version: Stamp) -> Fault | None:
+        """What is wrong with this version of the file beyond its header, as far as that is known."""
         ...
 
 
@@ -56,15 +46,17 @@ class FileReader:
         self,
         prefixes: Mapping[str, str],
         hashes: Hashes | None,
+        records: Records | None = None,
         *,
         budget: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefixes = dict(prefixes)
         self._hashes = hashes
+        self._headers = Headers(Records(None) if records is None else records)
         self._budget = budget
         self._clock = clock
-        self._seen: dict[str, tuple[Version, ModelFile]] = {}
+        self._seen: dict[str, tuple[Stamp, ModelFile]] = {}
         self._forecast = Forecast()
 
     def read(
@@ -80,6 +72,7 @@ class FileReader:
         """
         if isinstance(listing, Gap):
             return listing
+        self._headers.records.refresh()
         files: dict[str, ModelFile] = {}
         unreadable: dict[str, str] = {}
         pending = 0
@@ -92,6 +85,7 @@ class FileReader:
                     files[want.path] = self._current(file, known[0], want.selected)
             elif known is not None:
                 pending += 1
+        self._headers.flush()
         if unreadable and not files and not pending and not _here(unreadable, self._prefixes):
             return _not_here(next(iter(unreadable)), elsewhere=elsewhere)
         self._seen = {path: self._seen[path] for path in files}
@@ -107,7 +101,7 @@ class FileReader:
             return None
         return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
 
-    def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Version, ModelFile | None] | None:
+    def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Stamp, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""
         try:
             found = os.stat(local)  # noqa: PTH116 - 2000 of them a minute
@@ -117,32 +111,40 @@ class FileReader:
         if not stat.S_ISREG(found.st_mode):
             unreadable[path] = "is not a regular file"
             return None
-        version = Version(found.st_size, found.st_mtime_ns, found.st_ino)
+        version = Stamp.of(found)
         seen = self._seen.get(path)
-        return version, seen[1] if seen is not None and seen[0] == version else None
+        alone = seen is not None and (seen[1].fault is None or not seen[1].fault.id.startswith("gguf-split"))
+        return version, seen[1] if seen is not None and alone and seen[0] == version else None
 
     def _file(
-        self, want: _Wanted, known: tuple[Version, ModelFile | None], unreadable: dict[str, str]
+        self, want: _Wanted, known: tuple[Stamp, ModelFile | None], unreadable: dict[str, str]
     ) -> ModelFile | None:
         version, file = known
         if file is None:
             try:
-                file = replace(examine(want.name, want.local, want.role), path=want.path, unlisted=want.unlisted)
+                file = self._headers.of(want.name, want.local, want.role, version)
             except OSError as error:
                 unreadable[want.path] = reason(error)
                 return None
+            file = replace(file, path=want.path, unlisted=want.unlisted)
             self._seen[want.path] = version, file
         return file
 
-    def _current(self, file: ModelFile, version: Version, selected: bool) -> ModelFile:  # noqa: FBT001
+    def _current(self, file: ModelFile, version: Stamp, selected: bool) -> ModelFile:  # noqa: FBT001
         sha256: Known[str] = NOT_SELECTED
         if selected:
             sha256 = NOT_HASHED if self._hashes is None else self._hashes.sha256(file.local, version)
-        if (file.selected, file.sha256) == (selected, sha256):
+        fault = file.fault or self._damage(file, version, selected)
+        if (file.selected, file.sha256, file.fault) == (selected, sha256, fault):
             return file
-        file = replace(file, selected=selected, sha256=sha256)
+        file = replace(file, selected=selected, sha256=sha256, fault=fault)
         self._seen[file.path] = version, file
         return file
+
+    def _damage(self, file: ModelFile, version: Stamp, selected: bool) -> Fault | None:  # noqa: FBT001
+        if selected and self._hashes is not None:
+            return self._hashes.damage(file.local, version)
+        return self._headers.damaged(file, version).fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,54 +181,6 @@ def _wanted(
             folder, name = os.path.split(entry.path)
             judged = os.path.join(folder, model_name(name) or name)  # noqa: PTH118
             yield _Wanted(entry.path, entry.path, entry.role, judged, unlisted=entry.unlisted)
-
-
-def read_header(local: str) -> Header | Fault:
-    """A file's header, or what is wrong with it.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with opened(local) as window:
-        return model_file.examine(local, window)
-
-
-def examine(path: str, local: str, role: Role) -> ModelFile:
-    """What a file's bytes say of it. `path` is the name it is judged by, `local` where it is read.
-
-    Raises:
-        OSError: the file cannot be read, or is no regular file.
-    """
-    with opened(local) as window:
-        found, size = judge(path, window, role), window.size
-    family, channels = "unknown", None
-    parts: Mapping[str, int] = {}
-    if found.header is not None:
-        family, channels, parts = families.describe(found.header)
-    return ModelFile(
-        path=path,
-        local=local,
-        role=role,
-        selected=False,
-        size=size,
-        format=model_file.format_of(path),
-        family=family,
-        fault=None if found.fault is None or found.fault.id in PLACED else found.fault,
-        latent_channels=channels,
-        component_bytes=dict(parts),
-        sha256=NOT_SELECTED,
-        dtype=None if found.header is None else _main_dtype(found.header),
-        traits=frozenset() if found.header is None else traits_of(found.header),
-        safety=found.safety,
-    )
-
-
-def _main_dtype(header: Header) -> str | None:
-    """The type most of the bytes have."""
-    sizes: dict[str, int] = {}
-    for tensor in header.tensors.values():
-        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
-    return max(sizes, key=lambda dtype: sizes[dtype], default=None)
 
 
 def _here(unreadable: Mapping[str, str], prefixes: Mapping[str, str]) -> bool:

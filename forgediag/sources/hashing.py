@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from forgediag.model import Gap, Known
-from forgediag.sources.files import Version
-from forgediag.sources.identity import Changed, Gate, Stopped, identify
-from forgediag.sources.records import replace_text
+from forgediag.model import Fault, Gap, Known
+from forgediag.sources.identity import Changed, Gate, Stopped
+from forgediag.sources.records import SKEW, Record, Records
+from forgediag.sources.stamp import Stamp
 from forgediag.sources.thread import step_back
+from forgediag.sources.whole import read_whole, stretches
 
-SCHEMA = "forgediag.hashes/1"
-_REMEMBERED = 10_000
-_SKEW = 60.0
 _HASHING = Gap("the selected model files are being hashed", "starting")
-_log = logging.getLogger(__name__)
 
 
 class Chore(Protocol):
@@ -38,7 +32,7 @@ class Chore(Protocol):
 
 
 class Hasher:
-    """Hashes the files it is asked for and remembers each version's hash. `sha256` never waits.
+    """Hashes the files it is asked for and puts them in the records. `sha256` never waits.
 
     Its thread starts with the first file to hash, runs at the lowest CPU and I/O priority the system gives a thread,
     and stands still while `busy()` is true. A file is left alone until it has been so by others for `settle` seconds:
@@ -48,46 +42,68 @@ class Hasher:
 
     def __init__(
         self,
-        cache: Path | None,
+        records: Records,
         *,
         busy: Callable[[], bool] = lambda: False,
         pause: float = 0.5,
         settle: float = 5.0,
         retry: float = 600.0,
     ) -> None:
-        """Read what was remembered; nothing else happens yet.
+        """Prepare; nothing is read.
 
         Args:
-            cache: a JSON file to remember hashes in; None remembers them in memory only.
+            records: what is known already, and where what is found out goes.
             busy: whether to stand still, asked before each block (a job runs).
             pause: seconds between two questions while busy.
             settle: how old a file's last change must be, in seconds by its own clock.
             retry: seconds until a file that could not be hashed is tried again.
         """
-        self._cache = cache
+        self._records = records
         self._settle = settle
         self._retry = retry
-        self._again: dict[str, float] = {}
         self._busy = busy
         self._pause = pause
-        self._known: dict[str, tuple[Version, Known[str]]] = _load(cache)
-        self._wanted: dict[str, Version] = {}
+        self._failed: dict[str, tuple[Stamp, Gap, float]] = {}
+        self._read: set[str] = set()
+        self._sampled: dict[str, tuple[Stamp, Fault | None]] = {}
+        self._wanted: dict[str, Stamp] = {}
         self._chores: list[Chore] = []
         self._lock = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def sha256(self, path: str, version: Version) -> Known[str]:
+    def sha256(self, path: str, version: Stamp) -> Known[str]:
         """The hash of this version of a file; a gap while it is hashed, or when it could not be."""
         with self._lock:
-            known = self._known.get(path)
-            result = known[1] if known is not None and known[0] == version else None
-            failed = isinstance(result, Gap) and time.monotonic() >= self._again.get(path, 0)
-            if (result is not None and not failed) or self._stop.is_set():
-                return result or _HASHING
-            self._wanted[path] = version
-            self._wake()
-        return result or _HASHING
+            if (record := self._record(path, version)) is not None:
+                return record.sha256
+            failed = self._failed.get(path)
+            result = failed[1] if failed is not None and failed[0] == version else _HASHING
+            waits = failed is not None and result is failed[1] and time.monotonic() < failed[2]
+            if not waits and not self._stop.is_set():
+                self._wanted[path] = version
+                self._wake()
+        return result
+
+    def damage(self, path: str, version: Stamp) -> Fault | None:
+        """What is wrong with this version of a file beyond its header; until it was read whole, a look at samples."""
+        if (record := self._record(path, version)) is not None:
+            return record.damage
+        known = self._sampled.get(path)
+        if known is None or known[0] != version:
+            try:
+                known = version, stretches(path)
+            except OSError:
+                known = version, None
+            self._sampled[path] = known
+        return known[1]
+
+    def _record(self, path: str, version: Stamp) -> Record | None:
+        """What this version is, as far as it is known: read by this process, or long enough after its last change."""
+        if (trusted := self._records.trusted(path, version)) is not None or path not in self._read:
+            return trusted
+        record = self._records.last(path)
+        return record if record is not None and record.stamp == version else None
 
     def look_after(self, chore: Chore) -> None:
         """Do this too, from now on, whenever no file is asked for. Call it again when its `due` has changed."""
@@ -118,19 +134,17 @@ class Hasher:
                     item.work(self._chore_gate)
                 continue
             path, version = item
-            result = self._hash(path, version)
-            if result is None:
+            try:
+                failed = self._hash(path, version)
+            except Stopped:
                 return
             with self._lock:
-                self._known[path] = version, result
-                if isinstance(result, Gap):
-                    self._again[path] = time.monotonic() + self._retry
+                if failed is not None:
+                    self._failed[path] = version, failed, time.monotonic() + self._retry
                 if self._wanted.get(path) == version:
                     del self._wanted[path]
-            if not isinstance(result, Gap):
-                self._save()
 
-    def _next(self) -> tuple[str, Version] | Chore | None:
+    def _next(self) -> tuple[str, Stamp] | Chore | None:
         with self._lock:
             while not self._stop.is_set():
                 waits = {path: _settles(path, self._settle) for path in self._wanted}
@@ -148,50 +162,30 @@ class Hasher:
     def _chore_gate(self, done: int) -> bool:
         return self._gate(done) and not self._wanted
 
-    def _hash(self, path: str, version: Version) -> Known[str] | None:
-        """The hash, or why not; None when told to stop."""
+    def _hash(self, path: str, version: Stamp) -> Gap | None:
+        """Read it; why that did not do."""
         name = os.path.basename(path)  # noqa: PTH119
         changed = Gap(f"{name} changed while it was hashed")
         try:
-            if _version(path) != version:
+            if Stamp.at(path) != version:
                 return changed
-            sha256 = identify(path, gate=self._gate, cores=1).sha256
-            return sha256 if _version(path) == version else changed
-        except Stopped:
-            return None
+            record, _ = read_whole(path, gate=self._gate, cores=1)
         except Changed:
             return changed
         except OSError as error:
             return Gap(f"{name} cannot be hashed: {error.strerror or error}")
+        self._read.add(path)
+        self._records.add(path, record)
+        return None if record.stamp == version else changed
 
     def _gate(self, done: int) -> bool:  # noqa: ARG002 - a Gate
         while self._busy() and not self._stop.wait(self._pause):
             pass
         return not self._stop.is_set()
 
-    def _save(self) -> None:
-        if self._cache is None:
-            return
-        with self._lock:
-            rows = {
-                path: [version.size, version.modified_ns, version.inode, sha256]
-                for path, (version, sha256) in list(self._known.items())[-_REMEMBERED:]
-                if not isinstance(sha256, Gap)
-            }
-        try:
-            replace_text(self._cache, json.dumps({"schema": SCHEMA, "files": rows}))
-        except OSError as error:
-            _log.warning("hashes are not remembered: %s cannot be written: %s", self._cache, error.strerror or error)
-            self._cache = None
-
 
 def _due(chore: Chore) -> float:
     return chore.due()
-
-
-def _version(path: str) -> Version:
-    found = os.stat(path)  # noqa: PTH116 - paths are strings here
-    return Version(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def _settles(path: str, settle: float) -> float:
@@ -204,17 +198,4 @@ def _settles(path: str, settle: float) -> float:
     except (OSError, ValueError):
         return 0.0
     ages = (time.time() - found.st_mtime, time.time() - found.st_ctime)
-    return max([0.0, *(settle - age for age in ages if age > -_SKEW)])
-
-
-def _load(cache: Path | None) -> dict[str, tuple[Version, Known[str]]]:
-    """What was remembered. A cache that is missing or not ours is an empty one."""
-    try:
-        document: dict[str, Any] = {} if cache is None else json.loads(cache.read_bytes())
-        rows: dict[str, Any] = document["files"] if document.get("schema") == SCHEMA else {}
-        return {
-            path: (Version(int(size), int(modified), int(inode)), str(sha256))
-            for path, (size, modified, inode, sha256) in rows.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
+    return max([0.0, *(settle - age for age in ages if age > -SKEW)])

@@ -11,7 +11,18 @@ from functools import partial
 from typing import Protocol
 
 from forgediag.model.identity import Identity
-from forgediag.sources.digests import AutoV1, AutoV3, Blake3, Crc32, Digest, Fingerprint, Sha256, pieces
+from forgediag.sources.digests import (
+    AUTOV1_AT,
+    PIECE,
+    AutoV1,
+    AutoV3,
+    Blake3,
+    Crc32,
+    Digest,
+    Fingerprint,
+    Sha256,
+    pieces,
+)
 from forgediag.sources.reading import BLOCK, Changed, Reading
 
 __all__ = ["ALL", "BLOCK", "Changed", "Stopped", "blake3_alone", "fingerprint", "identify", "usable_cores"]
@@ -122,6 +133,18 @@ def fingerprint(path: str, *, uncached: bool = True) -> str:
                 raise Changed("it was cut while it was read")
             digest.update(memoryview(piece), offset)
         reading.check()
+        return digest.hexdigest()
+
+
+def short_hash(path: str) -> str:
+    """A file's AutoV1 alone: 64 KiB are read of it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Reading(path, samples=True) as reading:
+        digest = AutoV1()
+        digest.update(memoryview(reading.read(AUTOV1_AT, PIECE)), AUTOV1_AT)
         return digest.hexdigest()
 
 

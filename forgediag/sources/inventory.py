@@ -14,6 +14,9 @@ from forgediag.sources.stamp import Stamp, reason
 MOST = 100_000
 """Files and folders looked at in one walk; what comes after them is named, not looked at."""
 
+INDEXES = (".index.json", "model_index.json")
+"""How the names of indexes end that diffusers and transformers write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -39,10 +42,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a walk found: files by path, and why what is none or cannot be looked at was left out."""
+    """What a walk found: files by path, and why what is none or cannot be looked at was left out.
+
+    `indexes` are the files that name the pieces of a model in the layout of diffusers.
+    """
 
     entries: tuple[Entry, ...]
     skipped: Mapping[str, str] = field(default_factory=dict[str, str])
+    indexes: tuple[str, ...] = ()
 
     def hard_links(self) -> Mapping[str, tuple[str, ...]]:
         """For each file with more names than one: its other paths here, by links of either kind."""
@@ -71,7 +78,7 @@ def walk(folders: Iterable[Folder], beat: Callable[[], None] = lambda: None) -> 
     found = _Walk(tuple(folders), beat)
     for folder in found.folders:
         found.look(folder)
-    return Inventory(tuple(found.entries[path] for path in sorted(found.entries)), found.skipped)
+    return Inventory(tuple(found.entries[path] for path in sorted(found.entries)), found.skipped, tuple(found.indexes))
 
 
 class _Walk:
@@ -79,6 +86,7 @@ class _Walk:
         self.folders = folders
         self.entries: dict[str, Entry] = {}
         self.skipped: dict[str, str] = {}
+        self.indexes: list[str] = []
         self._beat = beat
         self._roots = tuple(os.path.realpath(folder.path) for folder in folders)
         self._walked: dict[tuple[Role, int, int], str] = {}
@@ -122,6 +130,8 @@ class _Walk:
             link = item.is_symlink()
             folder = item.is_dir()
             if not folder and model_name(item.name) is None:
+                if item.name.endswith(INDEXES):
+                    self.indexes.append(item.path)
                 return
             found = None if folder else os.stat(item.path)  # noqa: PTH116
         except (OSError, ValueError) as error:

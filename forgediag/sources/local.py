@@ -13,6 +13,7 @@ from forgediag.sources.host import ProcessFinder, is_local
 from forgediag.sources.install import read_install, saved_at
 from forgediag.sources.inventory import Inventory, walk
 from forgediag.sources.meter import Meter
+from forgediag.sources.records import Records
 from forgediag.sources.shelves import forge_folders
 from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
@@ -28,6 +29,7 @@ class LocalFacts:
         target: TargetConfig,
         hashes: Hashes | None,
         sweep: Sweep | None = None,
+        records: Records | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -38,13 +40,14 @@ class LocalFacts:
             target: which Forge.
             hashes: where SHA-256s come from; None when they are not wanted.
             sweep: verifies its files in the background; None when that is not wanted.
+            records: what is remembered of files; None remembers nothing longer than this process lives.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
         self._target = target
         self._clock, self._wall = clock, wall
         self._finder: ProcessFinder | None = None
-        self._reader = FileReader(target.paths, hashes)
+        self._reader = FileReader(target.paths, hashes, records)
         self._installed_at: tuple[str, float] | None = None
         self._found: Known[Install] = NOT_READ
         self.meter = Meter(f"files:{target.name}")

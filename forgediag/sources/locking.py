@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from forgediag.forge.folders import Folder
 from forgediag.lockfile import Lock, Locked, LockError, parse
-from forgediag.sources.files import examine
+from forgediag.model import Fault, ModelFile
+from forgediag.sources import shelves
+from forgediag.sources.headers import Headers
 from forgediag.sources.inventory import Entry, Inventory, walk
 from forgediag.sources.library import PATIENCE, Reader, Taken
 from forgediag.sources.patience import patiently
-from forgediag.sources.records import Record
-from forgediag.verify import Difference, Seen, State, compare, state_of
+from forgediag.sources.pieces import incomplete_folders
+from forgediag.sources.records import Record, Records
+from forgediag.verify import Difference, Seen, State, compare, damaged, ranked, state_of
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of the longest lock file that is read: 300,000 files."""
@@ -30,10 +33,6 @@ class Outcome:
     trusted: int
     oldest: float | None
     lock: Lock = field(default=Lock(()))
-
-
-Told = Callable[[Entry, int], None]
-"""Hears of each file before it is looked at, with the bytes that are to be read from it on."""
 
 
 def read_lock(path: Path) -> Lock:
@@ -53,7 +52,7 @@ def read_lock(path: Path) -> Lock:
         raise LockError("is not UTF-8") from error
 
 
-def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Reader, told: Told) -> Outcome:
+def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Reader) -> Outcome:
     """A new lock of the files below these folders, and what is different from the previous one.
 
     What cannot be read keeps its block, and so does what is corrupted: a lock never blesses silent damage. Files of
@@ -69,18 +68,25 @@ def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Rea
         or _below_any(path, inventory.skipped, none=False)
     }
     tally, differences = _Tally(), list(_unreachable(previous, base, inventory))
-    for name, entry in _told(entries, reader, told):
-        if not _utf8(name):
-            differences.append(Difference(ascii(name), "unreadable", "it has a name that is not UTF-8: not locked"))
-            continue
-        taken, old = tally.count(reader.take(entry)), previous.files.get(name)
+    for name in [name for name in entries if not _utf8(name)]:
+        del entries[name]
+        differences.append(Difference(ascii(name), "unreadable", "it has a name that is not UTF-8: not locked"))
+    headers, faults = Headers(reader.records), dict[str, Fault]()
+    for name, entry, taken in reader.take_all(entries):
+        tally.count(taken)
+        old = previous.files.get(name)
         difference = _change(name, old, entry, taken)
         if difference is not None:
             differences.append(difference)
         if taken.record is not None and (difference is None or difference.state != "corrupted"):
-            files[name] = _locked(name, entry, taken.record, old)
+            file = headers.of(entry.path, entry.path, entry.role, taken.record.stamp)
+            files[name] = _locked(name, file, taken.record)
+            if file.fault is not None:
+                faults[name] = file.fault
         elif old is not None:
             files[name] = old
+    headers.flush()
+    differences += damaged(faults)
     gone = [name for name in previous.files if name not in files and name not in entries]
     differences += [
         Difference(name, "missing", "it is gone: its block is removed", previous.files[name]) for name in gone
@@ -89,9 +95,9 @@ def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Rea
     return tally.outcome(tuple(differences), len(entries), Lock(folders, files))
 
 
-def verify_files(base: Path, lock: Lock, reader: Reader, told: Told, only: Collection[str] = ()) -> Outcome:
+def verify_files(base: Path, lock: Lock, reader: Reader, only: Collection[str] = ()) -> Outcome:
     """The files of a lock as they are now, and the new ones in its folders; `only` those below these paths."""
-    places = [Folder("other", _path(folder, base)) for folder in lock.folders]
+    places = [place for folder in lock.folders for place in shelves.places(_path(folder, base))]
     inventory = _walk([*places, *(Folder("other", path) for path in _outside(lock, base, places))])
     chosen = {name: file for name, file in lock.files.items() if _below_any(_path(name, base), only)}
     wanted = Lock(lock.folders, chosen)
@@ -102,23 +108,34 @@ def verify_files(base: Path, lock: Lock, reader: Reader, told: Told, only: Colle
     }
     links = inventory.hard_links()
     sizes = {file.size for file in wanted.files.values()}
-    tally, now = _Tally(), {item.path: Seen(unreadable=item.message) for item in _unreachable(wanted, base, inventory)}
-    for name, entry in _told(entries, reader, told):
-        locked = wanted.files.get(name)
-        copies = tuple(lock_name(path, base) for path in links.get(entry.path, ()))
-        if entry.stamp.size == locked.size if locked is not None else entry.stamp.size in sizes:
-            now[name] = _seen(entry, tally.count(reader.take(entry)), copies)
-        else:
-            now[name] = Seen(entry.stamp.size, copies=copies)
-    return tally.outcome(compare(wanted, now), len(entries), lock)
-
-
-def _told(entries: Mapping[str, Entry], reader: Reader, told: Told) -> Iterator[tuple[str, Entry]]:
-    left = sum(entry.stamp.size for entry in entries.values() if reader.must_read(entry))
+    now = {item.path: Seen(unreadable=item.message) for item in _unreachable(wanted, base, inventory)}
+    look: dict[str, Entry] = {}
     for name, entry in entries.items():
-        told(entry, left)
-        left -= entry.stamp.size if reader.must_read(entry) else 0
-        yield name, entry
+        locked = wanted.files.get(name)
+        if entry.stamp.size == locked.size if locked is not None else entry.stamp.size in sizes:
+            look[name] = entry
+        now[name] = Seen(entry.stamp.size, copies=tuple(lock_name(path, base) for path in links.get(entry.path, ())))
+    tally = _Tally()
+    for name, entry, taken in reader.take_all(look):
+        now[name] = _seen(entry, tally.count(taken), now[name].copies)
+    faults = _faults(entries, reader.records)
+    incomplete = incomplete_folders(path for path in inventory.indexes if _below_any(path, only))
+    faults |= {lock_name(path, base): fault for path, fault in incomplete.items()}
+    return tally.outcome(ranked([*compare(wanted, now), *damaged(faults)]), len(entries), lock)
+
+
+def _faults(entries: Mapping[str, Entry], records: Records) -> dict[str, Fault]:
+    """What is wrong with files by themselves, from their headers and from when they were read whole."""
+    headers, faults = Headers(records), dict[str, Fault]()
+    for name, entry in entries.items():
+        try:
+            file = headers.of(entry.path, entry.path, entry.role, entry.stamp)
+        except OSError:  # told already
+            continue
+        if file.fault is not None:
+            faults[name] = file.fault
+    headers.flush()
+    return faults
 
 
 def _walk(places: Sequence[Folder]) -> Inventory:
@@ -166,13 +183,9 @@ def _change(name: str, old: Locked | None, entry: Entry, taken: Taken) -> Differ
     return Difference(name, state, messages[state], old, sha256)
 
 
-def _locked(name: str, entry: Entry, record: Record, old: Locked | None) -> Locked:
-    if old is not None and old.sha256 == record.sha256:
-        kind, family = old.format, old.family
-    else:
-        file = examine(entry.path, entry.path, entry.role)
-        kind, family = file.format, "damaged" if file.fault else file.family
-    return Locked(name, record.stamp.size, record.sha256, kind, family, record.autov3, record.blake3)
+def _locked(name: str, file: ModelFile, record: Record) -> Locked:
+    family = file.family if file.fault is None else "damaged"
+    return Locked(name, record.stamp.size, record.sha256, file.format, family, record.autov3, record.blake3)
 
 
 def _unreachable(lock: Lock, base: Path, inventory: Inventory) -> list[Difference]:

@@ -18,8 +18,7 @@ from forgediag.forge.autoencoder import convert
 from forgediag.forge.autoencoder.expected import Config, tensors
 from forgediag.forge.autoencoder.place import find
 from forgediag.model import DeepProbe, Gap, Header, Known, Pass
-
-MISSING_NUMPY = Gap("the deep probe needs numpy: pip install 'forgediag[probe]'", "unsupported")
+from forgediag.packages import install
 
 SCALES: Mapping[int, tuple[float, float]] = {4: (0.13025, 0.0), 16: (0.3611, 0.1159)}
 """Scaling and shift by which Forge divides and moves a latent before it is decoded: of the families with that many
@@ -171,7 +170,7 @@ def _answer(status: int, text: str) -> Known[dict[str, Any]]:
     except ValueError:
         return Gap(f"the deep probe's child process ended with status {status} and no answer", "invalid")
     if status == 3:
-        return MISSING_NUMPY
+        return Gap(f"the deep probe needs numpy; run {install('numpy')}", "unsupported")
     return Gap(f"the deep probe failed: {answer['error']}", "invalid") if status else answer
 
 

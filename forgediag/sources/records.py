@@ -1,19 +1,22 @@
-"""What was read of files before: one line a file, written as soon as it is known, so that a kill loses nothing."""
+"""What is known of files, by path and stamp: one line each, written as soon as it is known; a kill loses nothing."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forgediag.model import Fault, ModelFile
+from forgediag.sources import verdicts
+from forgediag.sources.journal import Journal
 from forgediag.sources.stamp import Stamp
+from forgediag.sources.verdicts import SCHEMA as VERDICTS
+from forgediag.sources.verdicts import Verdict
 
 JOURNAL = "files.jsonl"
 """The journal's name in the state directory."""
@@ -22,6 +25,8 @@ SCHEMA = "forgediag.records/1"
 SKEW = 60.0
 """Seconds the clocks of file servers are apart at most; a file's time further in the future is a copied one."""
 
+_TAKEN = ("autov3", "blake3", "crc32")
+_TEXTS = (*_TAKEN, "first")
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +34,9 @@ _log = logging.getLogger(__name__)
 class Record:
     """One file as it was read whole: its stamp before and after, and what it was. `began` and `at` are Unix seconds.
 
-    `first` is its SHA-256 when it was first read with this size and time of writing, where that was another one;
-    `traceless` says that its other time and its inode did not tell either that it changed.
+    `damage` is what is wrong with it that its header does not tell. `first` is its SHA-256 when it was first read with
+    this size and time of writing, where that was another one; `traceless` says that its other time and its inode did
+    not tell either that it changed.
     """
 
     stamp: Stamp
@@ -39,6 +45,8 @@ class Record:
     at: float
     autov3: str | None = None
     blake3: str | None = None
+    crc32: str | None = None
+    damage: Fault | None = None
     first: str | None = None
     traceless: bool = False
 
@@ -47,20 +55,27 @@ class Record:
         if before is None or _written(before.stamp) != _written(self.stamp):
             return self
         first = before.first or before.sha256
-        if first == self.sha256:
-            return self
-        traces = sys.platform != "win32"  # there the time of change is that of creation: a write may leave none
-        unseen = traces and before.stamp == self.stamp and (before.traceless or before.first is None)
-        return replace(self, first=first, traceless=unseen)
+        if first != self.sha256:
+            traces = sys.platform != "win32"  # there the time of change is that of creation: a write may leave none
+            unseen = traces and before.stamp == self.stamp and (before.traceless or before.first is None)
+            return replace(self, first=first, traceless=unseen)
+        if before.sha256 == self.sha256:  # not every identity is taken each time
+            return replace(self, **{name: getattr(self, name) or getattr(before, name) for name in _TAKEN})
+        return self
 
     def settled(self, seconds: float) -> bool:
-        """Whether the file was last changed so long before it was read that its stamp tells every later write.
+        """Whether the file was last changed so long before it was read that its stamp tells every later write."""
+        return _settled(self.began, self.stamp, seconds)
 
-        Two writes within one tick of a file's clock have one time, and a store through a shared map gets its time
-        when its page is written back, up to half a minute later.
-        """
-        age = self.began - self.stamp.newest
-        return age >= seconds or age < -SKEW
+
+def _settled(began: float, stamp: Stamp, seconds: float) -> bool:
+    """Whether a read that began then saw what the stamp stands for.
+
+    Two writes within one tick of a file's clock have one time, and a store through a shared map gets its time when
+    its page is written back, up to half a minute later.
+    """
+    age = began - stamp.newest
+    return age >= seconds or age < -SKEW
 
 
 def _written(stamp: Stamp) -> tuple[int, int]:
@@ -68,9 +83,9 @@ def _written(stamp: Stamp) -> tuple[int, int]:
 
 
 class Records:
-    """Records by path, kept in a journal: a line is added with one write, and a line cut by a kill is skipped.
+    """What is known, kept in a journal that every forgediag process reads and adds to.
 
-    Several processes may add at once. A journal that cannot be written is said so once and then kept in memory only.
+    A journal that cannot be written is said so once and then kept in memory only.
     """
 
     def __init__(self, journal: Path | None, *, settle: float = 60.0) -> None:
@@ -80,20 +95,25 @@ class Records:
             journal: the file; None keeps everything in memory.
             settle: seconds a file must have been left alone before it was read for its stamp to be trusted later.
         """
-        self._journal = journal
+        self._journal = None if journal is None else Journal(journal)
         self._settle = settle
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[str, Record] = {}
-        lines = 0
-        for row in _lines(journal):
-            lines += 1
-            if (read := _read(row)) is not None:
-                self._known[read[0]] = read[1]
-        if journal is not None and lines > 2 * len(self._known) + 1000:
-            self._rewrite(journal)
+        self._verdicts: dict[tuple[str, str], bytes] = {}
+        self._lines = 0
+        self.refresh()
+        if self._journal is not None and self._lines > 2 * (len(self._known) + len(self._verdicts)) + 1000:
+            self._shorten(self._journal)
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def refresh(self) -> None:
+        """Take up what other processes have found out since; costs one look at the journal."""
+        with self._lock:
+            for row in () if self._journal is None else self._journal.news():
+                self._lines += 1
+                self._take(row)
 
     def last(self, path: str) -> Record | None:
         """What the file was when it was last read, whatever has happened since."""
@@ -107,107 +127,91 @@ class Records:
     def add(self, path: str, record: Record) -> Record:
         """Remember a file that was read; the record with what is known of the file from before."""
         with self._lock:
+            self.refresh()
             record = record.after(self._known.get(path))
             self._known[path] = record
-            if self._journal is None:
-                return record
-            try:
-                _append(self._journal, _line(path, record))
-            except OSError as error:
-                _log.warning(
-                    "what was read is not remembered: %s cannot be written: %s",
-                    self._journal,
-                    error.strerror or error,
-                )
-                self._journal = None
+            self._write(_line(path, record))
             return record
 
-    def _rewrite(self, journal: Path) -> None:
-        text = "".join(_line(path, record) for path, record in self._known.items())
+    def verdict(self, path: str, stamp: Stamp, name: str, role: str) -> ModelFile | None:
+        """What the header of this very version says by this name and in this role; None where it must be read."""
+        row = self._verdicts.get((path, role))
+        known = None if row is None else verdicts.read(row)
+        if known is None or known.stamp != stamp or known.name != name:
+            return None
+        return known.file if _settled(known.began, stamp, self._settle) else None
+
+    def judged(self, found: Iterable[tuple[str, Verdict]]) -> None:
+        """Remember what headers say, by path. Costs one write for all; a kill before it costs reading them again."""
+        rows = {
+            (path, verdict.role): verdicts.line(path, verdict)
+            for path, verdict in found
+            if _settled(verdict.began, verdict.stamp, self._settle)
+        }
+        with self._lock:
+            self._verdicts.update(rows)
+            if rows:
+                self._write(b"".join(rows.values()))
+
+    def _write(self, lines: bytes) -> None:
+        if self._journal is None:
+            return
         try:
-            replace_text(journal, text)
+            self._journal.add(lines)
+        except OSError as error:
+            why = error.strerror or error
+            _log.warning("what was read is not remembered: %s cannot be written: %s", self._journal.path, why)
+            self._journal = None
+
+    def _take(self, row: bytes) -> None:
+        """One line: ours, an older forgediag's, or what a kill left of one."""
+        try:
+            values: dict[str, Any] = json.loads(row)
+            path = str(values["path"])
+            if values["schema"] == VERDICTS:
+                self._verdicts[path, str(values["role"])] = row
+            elif values["schema"] == SCHEMA:
+                self._known[path] = _read(values)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return
+
+    def _shorten(self, journal: Journal) -> None:
+        def lines() -> bytes:
+            self.refresh()
+            reads = b"".join(_line(path, record) for path, record in self._known.items())
+            return reads + b"".join(self._verdicts.values())
+
+        try:
+            journal.shorten(lines)
         except OSError:
-            _log.debug("%s is not shortened: it cannot be replaced", journal)
+            _log.debug("%s is not shortened: it cannot be replaced", journal.path)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replace a file in one step: after a crash or on a full disk it is the old one or the new one, whole.
-
-    Raises:
-        OSError: it cannot be written; the old one is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.chmod(name, path.stat().st_mode & 0o777)  # noqa: PTH101 - mkstemp's is for the owner alone
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _append(journal: Path, line: str) -> None:
-    """Add a line with one write; what a full disk cut off of an earlier one ends before it."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(journal, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        size = os.fstat(handle).st_size
-        if size:
-            os.lseek(handle, size - 1, os.SEEK_SET)
-            line = line if os.read(handle, 1) == b"\n" else "\n" + line
-        data = line.encode()
-        if os.write(handle, data) < len(data):
-            raise OSError("the disk is full")
-    finally:
-        os.close(handle)
-
-
-def _line(path: str, record: Record) -> str:
-    stamp = record.stamp
+def _line(path: str, record: Record) -> bytes:
     row: dict[str, Any] = {
         "schema": SCHEMA,
         "path": path,
-        "stamp": [stamp.size, stamp.modified_ns, stamp.changed_ns, stamp.inode],
+        "stamp": record.stamp.row(),
         "sha256": record.sha256,
         "began": record.began,
         "at": record.at,
     }
-    row |= {name: value for name in ("autov3", "blake3", "first", "traceless") if (value := getattr(record, name))}
-    return json.dumps(row) + "\n"
+    row |= {name: value for name in (*_TEXTS, "traceless") if (value := getattr(record, name))}
+    if record.damage is not None:
+        row["damage"] = verdicts.fault_row(record.damage)
+    return json.dumps(row).encode() + b"\n"
 
 
-def _lines(journal: Path | None) -> Iterator[bytes]:
-    if journal is None:
-        return
-    try:
-        with journal.open("rb") as file:
-            yield from file
-    except OSError:
-        return
-
-
-def _read(row: bytes) -> tuple[str, Record] | None:
-    try:
-        values: dict[str, Any] = json.loads(row)
-        if values["schema"] != SCHEMA or len(values["sha256"]) != 64:
-            return None
-        size, modified, changed, inode = map(int, values["stamp"])
-        stamp = Stamp(size, modified, changed, inode)
-        record = Record(
-            stamp,
-            str(values["sha256"]),
-            float(values["began"]),
-            float(values["at"]),
-            values.get("autov3"),
-            values.get("blake3"),
-            values.get("first"),
-            bool(values.get("traceless")),
-        )
-        return str(values["path"]), record
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
+def _read(values: Mapping[str, Any]) -> Record:
+    """A record out of its line. Raises what a line that is none raises: ValueError, TypeError, KeyError."""
+    if len(values["sha256"]) != 64:
+        raise ValueError("no hash")
+    return Record(
+        Stamp.from_row(values["stamp"]),
+        str(values["sha256"]),
+        float(values["began"]),
+        float(values["at"]),
+        damage=verdicts.fault_of(values.get("damage")),
+        traceless=bool(values.get("traceless")),
+        **{name: values.get(name) for name in _TEXTS},
+    )

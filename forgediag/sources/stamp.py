@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +25,25 @@ class Stamp:
     def of(cls, found: os.stat_result) -> Stamp:
         """The stamp out of a stat."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+    @classmethod
+    def at(cls, path: str) -> Stamp:
+        """A file's stamp now.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return cls.of(os.stat(path))  # noqa: PTH116 - paths are strings here
+
+    @classmethod
+    def from_row(cls, row: Sequence[int]) -> Stamp:
+        """The stamp out of `row()`. Raises ValueError or TypeError for anything else."""
+        size, modified, changed, inode = row
+        return cls(int(size), int(modified), int(changed), int(inode))
+
+    def row(self) -> list[int]:
+        """The stamp as JSON can hold it."""
+        return [self.size, self.modified_ns, self.changed_ns, self.inode]
 
     @property
     def newest(self) -> float:

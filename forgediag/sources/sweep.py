@@ -11,11 +11,12 @@ from pathlib import Path
 
 from forgediag.lockfile import Lock, LockError
 from forgediag.model import Gap, Known, Troubled, Verdict, Verification
-from forgediag.sources.identity import Changed, Gate, identify
+from forgediag.sources.identity import Changed, Gate
 from forgediag.sources.inventory import Entry
 from forgediag.sources.locking import lock_name, read_lock
 from forgediag.sources.records import Record, Records
 from forgediag.sources.stamp import Stamp, reason
+from forgediag.sources.whole import read_whole
 
 RETRY = 3600.0
 """Seconds until a file that could not be read is tried again."""
@@ -59,7 +60,7 @@ class Sweep:
         entry = min(self._entries, key=self._due_at, default=None)
         if entry is None or self._due_at(entry) > self.wall():
             return
-        began, started = self.wall(), time.monotonic()
+        started = time.monotonic()
 
         def paced(done: int) -> bool:
             while (ahead := done / self.rate - (time.monotonic() - started)) > 0:
@@ -69,16 +70,13 @@ class Sweep:
             return gate(done)
 
         try:
-            stamp = _stamp(entry.path)
-            identity = identify(entry.path, gate=paced, cores=1)
-            if _stamp(entry.path) != stamp:
-                raise Changed("it changed while it was read")
+            record, _ = read_whole(entry.path, gate=paced, cores=1, wall=self.wall)
         except OSError as error:
             why = "changed while it was read" if isinstance(error, Changed) else reason(error)
             self._failed[entry.path] = self.wall(), why
             return
         self._failed.pop(entry.path, None)
-        self.records.add(entry.path, Record(stamp, identity.sha256, began, self.wall(), identity.autov3))
+        self.records.add(entry.path, record)
 
     def verification(self) -> Known[Verification]:
         """How all files stand."""
@@ -136,7 +134,7 @@ class Sweep:
 
     def _read_lock(self, path: str) -> None:
         try:
-            stamp = _stamp(path)
+            stamp = Stamp.at(path)
             if stamp != self._lock_stamp:
                 self._lock, self._lock_stamp = read_lock(Path(path)), stamp
         except OSError as error:
@@ -156,7 +154,3 @@ def _why(record: Record) -> str:
         return "it has other contents"
     written = "no trace of a write" if record.traceless else "whatever wrote it set its time back"
     return f"its contents changed, though its size and its time of writing did not: {written}"
-
-
-def _stamp(path: str) -> Stamp:
-    return Stamp.of(os.stat(path))  # noqa: PTH116 - paths are strings here

@@ -7,8 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from forgediag.formats.safetensors import SIZES
+from forgediag.formats.tail import BLOCK, SAMPLES
+
+_EVERY = 4
+"""Of the places that are looked at for zeros, how many there are for each that holds something."""
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """Dtype and shape of each tensor by its name."""
@@ -48,18 +53,28 @@ def write_safetensors(path: Path, tensors: Shapes, metadata: Mapping[str, str] |
 
 
 def write_sparse(path: Path, head: bytes, size: int, *, end: bytes = b"\x3c" * 4096) -> Path:
-    """Write a file of `size` bytes that begins with `head`, is a hole from there on, and ends in `end` if it has room.
+    """Write a file of `size` bytes that begins with `head`, is mostly holes from there on, and ends in `end`.
 
-    A hole up to the end would be what an unfinished download leaves.
+    A hole up to the end would be what an unfinished download leaves, and so would be one without anything in between.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(head)
         file.truncate(size)
+        if end and size >= len(head) + SAMPLES * BLOCK:
+            _fill(file, len(head), size - len(end), size)
         if end and size >= len(head) + len(end):
             file.seek(size - len(end))
             file.write(end)
     return path
+
+
+def _fill(file: BinaryIO, begin: int, end: int, size: int) -> None:
+    for number in range(_EVERY, SAMPLES, _EVERY):
+        place = (size - BLOCK) * number // (SAMPLES - 1)
+        if begin < place <= end - BLOCK:
+            file.seek(place)
+            file.write(b"\x3c" * BLOCK)
 
 
 def vae_shapes(

@@ -24,7 +24,7 @@ import numpy as np
 
 from forgediag.model import Gap
 from forgediag.probing.passes import _given
-from forgediag.sources.files import read_header
+from forgediag.sources.headers import read_header
 from forgediag.sources.probe import Try, _asked, _tensors
 
 THREADS = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

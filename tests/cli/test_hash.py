@@ -20,10 +20,11 @@ import blake3
 import pytest
 
 from forgediag.cli.hash import _progress
-from forgediag.sources import batch
+from forgediag.packages import install
+from forgediag.sources import whole
 from forgediag.sources.identity import identify as real
 from forgediag.sources.reading import Changed
-from forgediag.testing.files import vae_shapes, write_safetensors
+from forgediag.testing.files import safetensors_header, vae_shapes, write_safetensors, write_sparse
 
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 """A process started from a background job ignores SIGINT else."""
@@ -119,7 +120,8 @@ def test_content_names_the_odd_tensors(run: Run, tmp_path: Path) -> None:
 
 
 def test_many_odd_tensors_and_holes_are_told_in_short(run: Run, tmp_path: Path) -> None:
-    path = write_safetensors(tmp_path / "z.safetensors", {f"t{i}": ("F16", (100_000,)) for i in range(9)})
+    head, size = safetensors_header({f"t{i}": ("F16", (30_000,)) for i in range(9)})
+    path = write_sparse(tmp_path / "z.safetensors", head, size)
     out = run("hash", "--content", path).out
     assert "and 3 more tensors like these" in out
     assert "bytes in blocks of zeros; the longest run is" in out
@@ -128,14 +130,14 @@ def test_many_odd_tensors_and_holes_are_told_in_short(run: Run, tmp_path: Path) 
 def test_content_without_numpy_names_the_way_out(run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "numpy")
     ended = run("hash", "--content", vae)
-    assert (ended.status, ended.err) == (2, "forgediag: --content needs numpy; pip install 'forgediag[probe]'\n")
+    assert (ended.status, ended.err) == (2, f"forgediag: --content needs numpy; run {install('numpy')}\n")
 
 
 def test_without_blake3_one_line_says_so(run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "blake3")
     monkeypatch.setitem(sys.modules, "blake3", None)
     ended = run("hash", "--json", vae)
-    assert ended.err == "forgediag: BLAKE3 is left out: it needs a package; pip install 'forgediag[blake3]'\n"
+    assert ended.err == f"forgediag: BLAKE3 is left out: it needs a package; run {install('blake3')}\n"
     assert ended.json["files"][0]["blake3"] is None
 
 
@@ -182,12 +184,15 @@ def test_a_damaged_header_is_a_failure_with_its_hash(run: Run, tmp_path: Path) -
 def test_a_file_that_cannot_be_read_is_told_and_the_others_are_hashed(
     run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
 ) -> None:
+    if not isinstance(error, FileNotFoundError):
+        Path("bad").write_bytes(b"")
+
     def identify(path: str, **how: object) -> object:
         if path == "bad":
             raise error
         return real(path, **how)  # type: ignore[arg-type]  # as given
 
-    monkeypatch.setattr(batch, "identify", identify)
+    monkeypatch.setattr(whole, "identify", identify)
     ended = run("hash", "--json", "bad", vae)
     assert ended.err == f"forgediag: bad: {words}\n"
     assert [each["path"] for each in ended.json["files"]] == [str(vae)]
@@ -243,3 +248,37 @@ def test_an_interrupt_ends_it_at_once_without_a_traceback(tmp_path: Path) -> Non
     assert process.returncode == 1
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_file_that_was_read_before_is_not_read_again(run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forgediag.sources.records.Record.settled", lambda self, seconds: True)
+    first = run("hash", "--json", "--all", vae).json["files"][0]
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, "identify", None)
+        again = run("hash", "--json", "--all", vae).json["files"][0]
+        said = run("hash", vae).out
+    assert first["trusted_read"] is None
+    assert {**again, "trusted_read": None} == first
+    assert "--full reads it again" in said
+    assert run("hash", "--json", "--full", vae).json["files"][0]["trusted_read"] is None
+
+
+def test_an_identity_that_was_not_taken_before_is_read_for(
+    run: Run, vae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forgediag.sources.records.Record.settled", lambda self, seconds: True)
+    run("lock", vae)
+    with_blake3 = run("hash", "--json", vae).json["files"][0]
+    with_crc32 = run("hash", "--json", "--all", vae).json["files"][0]
+    assert (with_blake3["trusted_read"], with_crc32["trusted_read"]) == (None, None)
+    assert len(with_blake3["blake3"]) == 64
+
+
+def test_a_stretch_of_zeros_is_damage(run: Run, tmp_path: Path) -> None:
+    path = write_safetensors(tmp_path / "z.safetensors", {"w": ("F16", (2_000_000,))})
+    with path.open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(bytes(500_000))
+    ended = run("hash", path)
+    assert ended.status == 1
+    assert "damaged     from about" in ended.out

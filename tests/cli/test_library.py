@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_old_lock(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("forgediag.sources.records.os.fsync", full)
+        patch.setattr("forgediag.sources.journal.os.fsync", full)
         ended = run("lock", library)
     assert ended.status == 1
     assert "No space left on device; it is as it was" in ended.err

@@ -104,5 +104,5 @@ def test_a_collector_that_refuses_is_told_once(collector: Collector, caplog: pyt
 def test_without_the_extra_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
 
-    with pytest.raises(Failure, match="--otlp needs an extra"):
+    with pytest.raises(Failure, match="--otlp needs packages"):
         Otlp("http://127.0.0.1:9/v1/metrics")

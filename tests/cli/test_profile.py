@@ -16,6 +16,7 @@ from forgediag.cli.profile_live import Live, status
 from forgediag.cli.profile_text import text
 from forgediag.history import History
 from forgediag.model import MB, Gap, Known, Nvml
+from forgediag.packages import install
 from forgediag.profile.curve import Curve
 from forgediag.recording.document import Recorded, to_json
 from forgediag.testing.facts import FORGE, TARGET
@@ -167,7 +168,7 @@ def test_without_pillow_a_png_says_what_it_needs(run: Run, kept: Path, monkeypat
     ended = run("profile", "--open", kept, "-o", "a.png")
 
     assert ended.status == 2
-    assert "pip install 'forgediag[png]'" in ended.err
+    assert install("pillow") in ended.err
 
 
 def test_there_is_no_png_of_nothing(run: Run, tmp_path: Path) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from forgediag.cli import reading
 from forgediag.config import Config, TargetConfig
-from forgediag.forge.folders import Folder
-from forgediag.sources.inventory import walk
 from forgediag.testing.forge.thread import ForgeThread
 
 
@@ -34,15 +31,11 @@ def test_without_a_forge_nothing_is_busy() -> None:
     assert not reading._Busy(Config(targets=(TargetConfig(url="http://127.0.0.1:9"),)))()
 
 
-def test_a_terminal_sees_how_far_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.gguf").write_bytes(b"x" * 100)
-    (entry,) = walk([Folder("other", str(tmp_path))]).entries
+def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    moments = iter([0.0, 1.0, 2.0])
+    moments = iter([0.0, 0.0, 2.0])
     monkeypatch.setattr(reading.time, "monotonic", lambda: next(moments))
     with reading._Shown() as shown:
-        shown.next(entry, 200)
-        shown.bytes_read(100)
+        shown.starts(200)
+        shown.bytes_read("a.gguf", 100)
     assert " 50% 0 MB/s, 2 s left  a.gguf" in capsys.readouterr().err

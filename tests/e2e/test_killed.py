@@ -15,6 +15,7 @@ import pytest
 
 from forgediag.lockfile import parse
 from forgediag.sources.records import JOURNAL, Records
+from forgediag.testing.files import safetensors_header
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 MB = 1024 * 1024
@@ -26,9 +27,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files whose times are long ago, so that what is read of them is trusted later."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "models").mkdir()
+    head, _ = safetensors_header({"x": ("U8", (EACH,))})
     for number in range(FILES):
         path = folder / f"models/{number:02}.safetensors"
-        path.write_bytes(random.Random(number).randbytes(EACH))
+        path.write_bytes(head + random.Random(number).randbytes(EACH))
     return folder
 
 

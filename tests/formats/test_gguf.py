@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from forgediag.formats.gguf import read, reference
+from forgediag.formats.gguf import piece, places, read, reference
 from forgediag.formats.gguf.reference import HANGS, says
 from forgediag.formats.window import Held
 from forgediag.model import Fault, Header, Tensor
@@ -227,3 +227,22 @@ def test_counting_stops_where_a_person_would(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(reference, "_ENDLESS", 10)
     words = text("k") + struct.pack("<IIQ", 9, 8, 20) + text("") * 20
     assert says(Held(assembled([], [words])), "forge") == HANGS
+
+
+def test_where_numbers_lie_is_told_with_their_types() -> None:
+    found = places(Sparse(WHOLE, SIZE))
+    start = len(WHOLE)
+    assert [(place.name, place.dtype, place.begin - start, place.end - start) for place in found] == [
+        ("a.weight", "GGUF:Q4_K", 0, 9216),
+        ("a.bias", "GGUF:F32", 9216, 9472),
+        ("s", "GGUF:F32", 9472, 9476),
+    ]
+
+
+def test_a_damaged_file_has_no_places_and_is_no_piece() -> None:
+    damaged = Held(WHOLE[:40])
+    assert (places(damaged), piece(damaged)) == ([], None)
+
+
+def test_a_file_of_another_kind_is_no_piece() -> None:
+    assert piece(Held(b"<html>")) is None

@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forgediag.formats.gguf.types import SCALES, TYPES
+from forgediag.formats.pickle import places
+from forgediag.formats.window import Held
 from forgediag.model.identity import Content
 from forgediag.sources import content as module
 from forgediag.sources.content import LAYOUTS, sample
 from forgediag.sources.identity import BLOCK, SLICE, identify
 from forgediag.sources.reading import Changed, Reading
+from forgediag.testing.gguf import assembled, info, key
+from forgediag.testing.pickles import Weight, torch_legacy, torch_zip
 
 MIB = 1024 * 1024
 BITS = {"F64": "<u8", "F32": "<u4", "F16": "<u2", "BF16": "<u2", "F8_E5M2": "u1", "F8_E4M3": "u1"}
@@ -208,3 +213,79 @@ def test_without_numpy_identities_are_still_taken(tmp_path: Path, monkeypatch: p
     assert len(identify(str(path)).sha256) == 64
     with pytest.raises(ImportError):
         identify(str(path), content=True)
+
+
+def gguf_file(path: Path, kind: int, data: bytes, shape: tuple[int, ...]) -> Path:
+    raw = assembled([info("a", (32,), 0, 0), info("w", shape, kind, 128)], [key("general.architecture", "flux")])
+    path.write_bytes(raw + struct.pack("<32f", *range(1, 33)) + data)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "dtype", "nan"), [(0, "F32", 0x7FC00000), (1, "F16", 0x7E00), (30, "BF16", 0x7FC0)])
+def test_the_plain_numbers_of_a_gguf_file_are_looked_at(tmp_path: Path, kind: int, dtype: str, nan: int) -> None:
+    path = gguf_file(tmp_path / "a.gguf", kind, bits(dtype, nan, fill=1, count=96), (96,))
+    (odd,) = scan(path).odd
+    assert (odd.name, odd.dtype, odd.elements, odd.nan, odd.infinite) == ("w", f"GGUF:{dtype}", 96, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"), [(number, place) for number, (name, _, _) in TYPES.items() for place in SCALES.get(name, ())]
+)
+def test_a_scale_that_is_nan_makes_a_block_useless(tmp_path: Path, kind: int, scale: int) -> None:
+    name, elements, size = TYPES[kind]
+    blocks = bytearray(b"\x3c" * size * 5)
+    blocks[2 * size + scale : 2 * size + scale + 2] = struct.pack("<H", 0x7C00)
+    blocks[3 * size + scale : 3 * size + scale + 2] = struct.pack("<H", 0x7E01)
+    path = gguf_file(tmp_path / "a.gguf", kind, bytes(blocks), (elements * 5,))
+    (odd,) = scan(path).odd
+    assert (odd.name, odd.dtype, odd.nan, odd.infinite) == ("w", f"GGUF:{name}", 1, 1)
+    assert odd.elements == 5 * len(SCALES[name])
+
+
+def test_quantised_tensors_of_zeros_only_are_told(tmp_path: Path) -> None:
+    path = gguf_file(tmp_path / "a.gguf", 8, bytes(34 * 4), (128,))
+    (odd,) = scan(path).odd
+    assert odd.zero
+
+
+def test_blocks_whose_layout_is_not_simple_are_said_not_to_be_looked_at(tmp_path: Path) -> None:
+    path = gguf_file(tmp_path / "a.gguf", 16, bytes(66), (256,))
+    found = scan(path)
+    assert (found.examined, found.unexamined) == (1, {"GGUF:IQ2_XXS": 1})
+
+
+def test_blocks_across_the_edges_of_slices_are_seen_whole(tmp_path: Path) -> None:
+    count = 3 * SLICE // 34
+    blocks = np.full((count, 34), 0x3C, "u1")
+    blocks[:, :2] = np.frombuffer(struct.pack("<H", 0x7C00), "u1")
+    path = gguf_file(tmp_path / "a.gguf", 8, blocks.tobytes(), (count * 32,))
+    (odd,) = scan(path).odd
+    assert odd.infinite == odd.elements == count
+
+
+def test_the_numbers_of_a_torch_archive_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    path.write_bytes(
+        torch_zip({"w": Weight("F32", (4, 4)), "view": Weight("F32", (2,), share="0"), "i": Weight("I64", (2,))})
+    )
+    place = path.read_bytes().index(b"archive/data/0")
+    data = bytearray(path.read_bytes())
+    with path.open("rb") as file:
+        (first,) = (found for found in places(Held(file.read())) if found.name == "w")
+    assert first.begin > place
+    data[first.begin : first.begin + 4] = struct.pack("<f", float("nan"))
+    path.write_bytes(data)
+    found = scan(path)
+    assert [(odd.name, odd.nan) for odd in found.odd if odd.nan] == [("w", 1)]
+    assert (found.examined, found.unexamined) == (1, {"I64": 1})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [torch_legacy({"a": Weight("F32", (2, 3))}), torch_zip({"a": Weight("F32", (2, 300))}, deflated=True)],
+    ids=["before torch 1.6", "packed"],
+)
+def test_numbers_whose_place_is_not_known_are_said_not_to_be_looked_at(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.ckpt").write_bytes(content)
+    found = scan(tmp_path / "a.ckpt")
+    assert (found.examined, found.unexamined) == (0, {"F32": 1})

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from forgediag.model import Checkpoint, Files, Gap, Known, Listing, Module, Options
-from forgediag.sources import files as source
-from forgediag.sources.files import NOT_HASHED, NOT_SELECTED, FileReader, Version
+from forgediag.model import Checkpoint, Fault, Files, Gap, Known, Listing, Module, Options
+from forgediag.sources import headers as source
+from forgediag.sources.files import NOT_HASHED, NOT_SELECTED, FileReader
+from forgediag.sources.stamp import Stamp
 from forgediag.sources.window import FileWindow
 from forgediag.testing.files import vae_shapes, write_safetensors, write_sparse
 
@@ -24,9 +25,12 @@ class Hashes:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def sha256(self, path: str, version: Version) -> Known[str]:
+    def sha256(self, path: str, version: Stamp) -> Known[str]:
         self.asked.append(path)
         return f"{version.size:064x}"
+
+    def damage(self, path: str, version: Stamp) -> Fault | None:
+        return None
 
 
 def listing(*checkpoints: Path, modules: tuple[Path, ...] = ()) -> Listing:

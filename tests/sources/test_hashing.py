@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
 import sys
 import threading
@@ -16,19 +14,19 @@ import pytest
 
 from forgediag.model import Gap, Known
 from forgediag.sources import thread
-from forgediag.sources.files import Version
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.reading import BLOCK
+from forgediag.sources.records import Records
+from forgediag.sources.stamp import Stamp
 
 DATA = b"forge" * 1_000_000
 
 
-def version_of(path: Path) -> Version:
-    found = path.stat()
-    return Version(found.st_size, found.st_mtime_ns, found.st_ino)
+def version_of(path: Path) -> Stamp:
+    return Stamp.of(path.stat())
 
 
-def settled(hasher: Hasher, path: Path, version: Version | None = None) -> Known[str]:
+def settled(hasher: Hasher, path: Path, version: Stamp | None = None) -> Known[str]:
     """What the hasher says once it has stopped saying that it hashes."""
     wanted = version_of(path) if version is None else version
     deadline = time.monotonic() + 10
@@ -55,7 +53,8 @@ def make() -> Iterator[Make]:
     made: list[Hasher] = []
 
     def build(cache: Path | None = None, **settings: object) -> Hasher:
-        made.append(Hasher(cache, **{"settle": 0.0, **settings}))  # type: ignore[arg-type]  # settings as given by the test
+        records = Records(cache, settle=0.0)
+        made.append(Hasher(records, **{"settle": 0.0, **settings}))  # type: ignore[arg-type]  # settings as given by the test
         return made[-1]
 
     yield build
@@ -71,11 +70,45 @@ def test_a_hash_is_a_gap_first_and_then_known(make: Make, model: Path) -> None:
 
 
 def test_a_hash_is_remembered_over_a_restart(make: Make, model: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "state" / "hashes.json"
-    settled(make(cache), model)
-    while not cache.exists():
-        time.sleep(0.005)
-    assert make(cache).sha256(str(model), version_of(model)) == hashlib.sha256(DATA).hexdigest()
+    first = make(tmp_path / "state/files.jsonl")
+    settled(first, model)
+    first.close()
+    assert (
+        make(tmp_path / "state/files.jsonl").sha256(str(model), version_of(model)) == hashlib.sha256(DATA).hexdigest()
+    )
+
+
+def test_a_hash_that_another_process_took_is_taken_up(make: Make, model: Path, tmp_path: Path) -> None:
+    records = Records(tmp_path / "files.jsonl", settle=0.0)
+    hasher, other = Hasher(records), make(tmp_path / "files.jsonl")
+    settled(other, model)
+    other.close()
+    records.refresh()
+    assert hasher.sha256(str(model), version_of(model)) == hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_file_read_too_soon_is_known_to_this_process_alone(make: Make, model: Path) -> None:
+    records = Records(None)
+    hasher = Hasher(records, settle=0.0)
+    assert settled(hasher, model) == hashlib.sha256(DATA).hexdigest()
+    hasher.close()
+    assert isinstance(make(None).sha256(str(model), version_of(model)), Gap)
+    assert records.trusted(str(model), version_of(model)) is None
+
+
+def test_damage_is_sampled_until_the_file_was_read_whole(make: Make, model: Path) -> None:
+    model.write_bytes(DATA[:1_000_000] + bytes(4_000_000))
+    hasher = make()
+    sampled = hasher.damage(str(model), version_of(model))
+    assert sampled is not None
+    assert sampled.id == "zero-stretch"
+    assert hasher.damage(str(model), version_of(model)) is sampled
+    settled(hasher, model)
+    assert hasher.damage(str(model), version_of(model)) == sampled
+
+
+def test_a_file_that_cannot_be_sampled_has_no_damage(make: Make, tmp_path: Path) -> None:
+    assert make().damage(str(tmp_path / "gone"), Stamp(1, 2, 3, 4)) is None
 
 
 def test_another_version_is_hashed_again(make: Make, model: Path) -> None:
@@ -86,7 +119,7 @@ def test_another_version_is_hashed_again(make: Make, model: Path) -> None:
 
 
 def test_a_file_of_another_version_than_asked_for_is_a_gap(make: Make, model: Path) -> None:
-    result = settled(make(), model, Version(1, 2, 3))
+    result = settled(make(), model, Stamp(1, 2, 3, 4))
     assert isinstance(result, Gap)
     assert result.reason == "model.safetensors changed while it was hashed"
 
@@ -102,13 +135,13 @@ def test_a_file_that_changes_while_it_is_read_is_a_gap(make: Make, model: Path) 
 
 
 def test_a_file_that_cannot_be_read_is_a_gap(make: Make, tmp_path: Path) -> None:
-    result = settled(make(), tmp_path / "gone.safetensors", Version(1, 2, 3))
+    result = settled(make(), tmp_path / "gone.safetensors", Stamp(1, 2, 3, 4))
     assert isinstance(result, Gap)
     assert "gone.safetensors cannot be hashed" in result.reason
 
 
 def test_a_file_that_could_not_be_hashed_is_tried_again_after_a_while(make: Make, tmp_path: Path) -> None:
-    hasher, path, version = make(retry=0.2), tmp_path / "late.safetensors", Version(len(DATA), 1, 1)
+    hasher, path, version = make(retry=0.2), tmp_path / "late.safetensors", Stamp(len(DATA), 1, 1, 1)
     first = settled(hasher, path, version)
     assert isinstance(first, Gap)
     path.write_bytes(DATA)
@@ -171,45 +204,6 @@ def test_no_thread_runs_before_there_is_something_to_hash(make: Make) -> None:
     before = threading.active_count()
     make()
     assert threading.active_count() == before
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"[]",
-        b'{"schema": "other", "files": {}}',
-        b'{"schema": "forgediag.hashes/1", "files": {"a": [1]}}',
-        b'{"schema": "forgediag.hashes/1", "files": [1]}',
-    ],
-)
-def test_a_cache_that_is_not_ours_is_an_empty_one(make: Make, model: Path, tmp_path: Path, content: bytes) -> None:
-    cache = tmp_path / "hashes.json"
-    cache.write_bytes(content)
-    assert settled(make(cache), model) == hashlib.sha256(DATA).hexdigest()
-
-
-def test_the_cache_is_replaced_in_one_step(make: Make, model: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "state" / "hashes.json"
-    hasher = make(cache)
-    settled(hasher, model)
-    hasher.close()
-    assert json.loads(cache.read_bytes())["files"][str(model)][3] == hashlib.sha256(DATA).hexdigest()
-    assert [path.name for path in cache.parent.iterdir()] == ["hashes.json"]
-
-
-def test_a_cache_that_cannot_be_written_is_told_once(
-    make: Make, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "hashes.json").mkdir()
-    hasher = make(tmp_path / "hashes.json")
-    with caplog.at_level(logging.WARNING):
-        settled(hasher, model)
-        model.write_bytes(b"new")
-        settled(hasher, model)
-        hasher.close()
-    assert [record.message.split(":")[0] for record in caplog.records] == ["hashes are not remembered"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["hashes.json", "model.safetensors"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread's priority can be read on Linux only")

@@ -20,6 +20,7 @@ from forgediag.sources import digests
 from forgediag.sources.batch import identify_all
 from forgediag.sources.identity import ALL, BLOCK, Changed, Stopped, blake3_alone, fingerprint, identify, usable_cores
 from forgediag.sources.reading import Reading
+from forgediag.sources.records import Records
 
 MIB = 1024 * 1024
 SIZES = [0, 1, 9, MIB - 1, MIB, MIB + 1, MIB + 70_000, BLOCK, BLOCK + 1, 2 * BLOCK + 12_345, 5 * BLOCK + 7]
@@ -269,10 +270,10 @@ def test_several_files_come_in_the_order_given_with_what_failed(tmp_path: Path) 
         (tmp_path / name).write_bytes(name.encode() * 100)
     told: dict[str, int] = {}
     paths = [str(tmp_path / name) for name in ("c", "gone", "a", "b")]
-    found = dict(identify_all(paths, wanted=frozenset(), progress=told.__setitem__))
+    found = dict(identify_all(paths, Records(None), wanted=frozenset(), progress=told.__setitem__))
     assert list(found) == paths
     assert isinstance(found[paths[1]], FileNotFoundError)
-    assert [getattr(found[path], "sha256", None) for path in (paths[0], paths[2])] == [
+    assert [getattr(getattr(found[path], "identity", None), "sha256", None) for path in (paths[0], paths[2])] == [
         hashlib.sha256(b"c" * 100).hexdigest(),
         hashlib.sha256(b"a" * 100).hexdigest(),
     ]
@@ -284,7 +285,7 @@ def test_giving_up_ends_every_read_at_its_next_block(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(noise(2 * BLOCK))
     read: set[str] = set()
     paths = [str(tmp_path / name) for name in "abcdefgh"]
-    results = identify_all(paths, wanted=frozenset(), progress=lambda path, done: read.add(path))
+    results = identify_all(paths, Records(None), wanted=frozenset(), progress=lambda path, done: read.add(path))
     next(results)
     results.close()
     assert len(read) <= 1 + 2 * usable_cores()

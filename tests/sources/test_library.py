@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from forgediag.forge.folders import Folder
-from forgediag.sources import library as source
+from forgediag.sources import whole as source
 from forgediag.sources.inventory import Entry, walk
 from forgediag.sources.library import Manner, Reader
 from forgediag.sources.records import Records
@@ -38,7 +39,6 @@ def test_a_file_is_read_once_and_then_trusted(tmp_path: Path) -> None:
     first, second = reader.take(entries(tmp_path)[0]), reader.take(entries(tmp_path)[0])
     assert (first.read, second.read) == (True, False)
     assert first.record == second.record
-    assert not reader.must_read(entries(tmp_path)[0])
 
 
 @pytest.mark.usefixtures("old")
@@ -117,15 +117,51 @@ def test_a_disk_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.Mon
 def test_reading_keeps_to_its_rate(tmp_path: Path) -> None:
     with (tmp_path / "a.gguf").open("wb") as file:
         file.truncate(9 * 1024 * 1024)
-    told: list[int] = []
+    told: list[tuple[str, int]] = []
     started = time.monotonic()
-    Reader(Records(None), Manner(rate=40 * 1024 * 1024, told=told.append)).take(entries(tmp_path)[0])
+    manner = Manner(rate=40 * 1024 * 1024, told=lambda path, done: told.append((path, done)))
+    Reader(Records(None), manner).take(entries(tmp_path)[0])
     assert time.monotonic() - started >= 0.2
-    assert told == [0, 4 * 1024 * 1024, 8 * 1024 * 1024]
+    path, mb = str(tmp_path / "a.gguf"), 1024 * 1024
+    assert told == [(path, 0), (path, 4 * mb), (path, 8 * mb), (path, 9 * mb)]
 
 
 def test_reading_stands_still_while_forge_is_busy(tmp_path: Path) -> None:
     put(tmp_path / "a.gguf")
-    answers = [True, True, False]
+    answers = [True, True, False, False]
     Reader(Records(None), Manner(busy=lambda: answers.pop(0), pause=0.01)).take(entries(tmp_path)[0])
     assert answers == []
+
+
+def test_several_are_read_at_once_and_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate("cab"):
+        put(tmp_path / f"{name}.gguf", bytes([number]) * 10)
+    (tmp_path / "d.gguf").hardlink_to(tmp_path / "a.gguf")
+    meet = threading.Barrier(3, timeout=5)
+    real = source.identify
+
+    def identify(name: str, **options: object) -> object:
+        meet.wait()
+        return real(name, **options)  # type: ignore[arg-type]  # handed on as they come
+
+    monkeypatch.setattr(source, "identify", identify)
+    totals: list[int] = []
+    reader = Reader(Records(None), Manner(at_once=3, starts=totals.append))
+    found = list(reader.take_all({Path(entry.path).stem: entry for entry in entries(tmp_path)}))
+    assert [name for name, _, _ in found] == ["a", "b", "c", "d"]
+    assert [taken.read for _, _, taken in found] == [True, True, True, False]
+    assert totals == [30]
+
+
+def test_giving_up_ends_every_read(tmp_path: Path) -> None:
+    put(tmp_path / "a.gguf")
+    with (tmp_path / "b.gguf").open("wb") as file:
+        file.truncate(400 * 1024 * 1024)
+    reader = Reader(Records(None), Manner(rate=4 * 1024 * 1024, at_once=2))
+    reading = reader.take_all({entry.path: entry for entry in entries(tmp_path)})
+    next(reading)
+    reading.close()
+    until = time.monotonic() + 5
+    while any(thread.name.startswith(("forgediag-crew", "forgediag-disk")) for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)

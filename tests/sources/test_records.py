@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from forgediag.sources import records as source
+from forgediag.sources import journal as source
+from forgediag.sources.journal import replace
 from forgediag.sources.patience import Hung, Left, patiently
-from forgediag.sources.records import Record, Records, replace_text
+from forgediag.sources.records import Record, Records
 from forgediag.sources.stamp import Stamp, reason
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -118,10 +119,10 @@ def test_a_journal_that_cannot_be_shortened_stays(tmp_path: Path, monkeypatch: p
     Records(journal).add("/a", record())
     journal.write_bytes(journal.read_bytes() * 1100)
 
-    def refuse(path: Path, text: str) -> None:
+    def refuse(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(source, "replace_text", refuse)
+    monkeypatch.setattr(source, "replace", refuse)
     assert len(Records(journal)) == 1
     assert len(journal.read_bytes().splitlines()) == 1100
 
@@ -142,7 +143,7 @@ def test_a_full_disk_is_said_once_and_costs_only_the_memory(
 
 def test_a_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lock"
-    replace_text(path, "old")
+    replace(path, b"old")
     path.chmod(0o640)
 
     def full(handle: int) -> None:
@@ -151,10 +152,10 @@ def test_a_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(source.os, "fsync", full)
         with pytest.raises(OSError, match="space"):
-            replace_text(path, "new")
+            replace(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    replace_text(path, "new")
+    replace(path, b"new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o640
 

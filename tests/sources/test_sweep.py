@@ -11,7 +11,7 @@ import pytest
 from forgediag.forge.folders import Folder
 from forgediag.lockfile import Lock, Locked, render
 from forgediag.model import Gap, Verification
-from forgediag.sources import sweep as source
+from forgediag.sources import whole as source
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.identity import Stopped
 from forgediag.sources.inventory import walk
@@ -130,8 +130,14 @@ def test_a_file_that_changes_while_it_is_read_is_not_judged(
 ) -> None:
     put(tmp_path / "a.gguf")
     look(sweep, tmp_path)
-    stamps = iter([1, 2])
-    monkeypatch.setattr(source, "_stamp", lambda path: next(stamps))
+    real = source.identify
+
+    def identify(name: str, **options: object) -> object:
+        found = real(name, **options)  # type: ignore[arg-type]  # handed on as they come
+        put(tmp_path / "a.gguf", b"abd", 6)
+        return found
+
+    monkeypatch.setattr(source, "identify", identify)
     sweep.work(go)
     (item,) = look(sweep, tmp_path).troubled
     assert (item.verdict, item.reason) == ("unreadable", "changed while it was read")
@@ -188,9 +194,10 @@ def test_a_lock_that_cannot_be_used_is_a_gap(clock: Clock, tmp_path: Path) -> No
 
 def test_the_hashing_thread_does_it_when_nothing_else_is_asked(tmp_path: Path) -> None:
     put(tmp_path / "a.gguf")
-    sweep = Sweep(Records(None), None, DAY, 1e12)
+    records = Records(None)
+    sweep = Sweep(records, None, DAY, 1e12)
     look(sweep, tmp_path)
-    hasher = Hasher(None)
+    hasher = Hasher(records)
     hasher.look_after(sweep)
     hasher.look_after(sweep)
     until = time.monotonic() + 10

@@ -121,7 +121,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["yaml", "bcrypt"])
 def test_a_missing_library_is_told_with_the_way_out(write: Write, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(WebConfigError, match=r"pip install 'forgediag\[web\]'"):
+    with pytest.raises(WebConfigError, match="needs a package; run "):
         read(write("basic_auth_users:", f"  alice: {HASH}"))
 
 

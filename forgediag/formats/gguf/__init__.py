@@ -8,11 +8,11 @@ from dataclasses import replace
 from forgediag.formats.faults import fault
 from forgediag.formats.gguf.head import Damaged, Head, read_head
 from forgediag.formats.gguf.reference import says
-from forgediag.formats.gguf.types import BLOCKS, COMPUTES, FORGE_READS, ITEMS, TYPES
-from forgediag.formats.window import Window
+from forgediag.formats.gguf.types import BLOCKS, COMPUTES, FORGE_READS, ITEMS, SCALES, TYPES
+from forgediag.formats.window import Place, Window
 from forgediag.model import Fault, Header, Tensor
 
-__all__ = ["BLOCKS", "read"]
+__all__ = ["BLOCKS", "SCALES", "piece", "places", "read"]
 
 _ALIGNMENT = "general.alignment"
 _UINT32 = 4
@@ -113,12 +113,50 @@ def _not_computed(tensors: dict[str, Tensor]) -> Fault | None:
 
 
 def _split(head: Head) -> Fault | None:
-    _, count = head.keys.get("split.count", (0, 0))
-    if not isinstance(count, int) or count < 2:
+    found = _piece(head)
+    if found is None:
         return None
-    _, index = head.keys.get("split.no", (0, 0))
-    number = index + 1 if isinstance(index, int) else "?"
+    number, count = found
     return fault("gguf-split", f"the file is piece {number} of {count}", offset=24)
+
+
+def _piece(head: Head) -> tuple[int, int] | None:
+    _, count = head.keys.get("split.count", (0, 0))
+    _, index = head.keys.get("split.no", (0, 0))
+    if not isinstance(count, int) or count < 2 or not isinstance(index, int):
+        return None
+    return index + 1, count
+
+
+def piece(window: Window) -> tuple[int, int] | None:
+    """Which piece of how many a file is, counted from 1; None for a whole one and for what is no GGUF file.
+
+    Raises:
+        OSError: the window does not give as much as the header takes.
+    """
+    try:
+        return _piece(read_head(window)) if window.read(0, 4) == b"GGUF" else None
+    except Damaged:
+        return None
+
+
+def places(window: Window) -> list[Place]:
+    """Where each tensor's data lies; of a damaged file none.
+
+    Raises:
+        OSError: the window does not give as much as the header takes.
+    """
+    try:
+        head = read_head(window)
+        alignment = _alignment(head)
+        start = head.end + -head.end % alignment
+        return [
+            Place(name, tensor.dtype, start + offset, start + offset + tensor.nbytes)
+            for name, dims, number, offset in head.rows
+            if (tensor := _tensor(name, dims, number, offset))
+        ]
+    except Damaged:
+        return []
 
 
 def _extra(window: Window, end: int, alignment: int) -> Fault | None:

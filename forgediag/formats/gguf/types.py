@@ -33,3 +33,9 @@ COMPUTES = frozenset(ITEMS) | {
     "Q2_K", "Q3_K", "Q4_0", "Q4_K", "Q4_1", "Q5_0", "Q5_1", "Q5_K", "Q6_K", "Q8_0", "BF16",
 }  # fmt: skip
 """Types that Forge can turn into numbers (Forge dfdcbab, backend/operations_gguf.py, `quants_mapping`)."""
+
+SCALES: Mapping[str, tuple[int, ...]] = {
+    "Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q8_0": (0,),
+    "Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "IQ4_NL": (0,), "IQ4_XS": (0,),
+}  # fmt: skip
+"""Where in a block the fp16 numbers lie that all its values are multiplied by, or moved by (ggml, ggml-common.h)."""

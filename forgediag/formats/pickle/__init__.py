@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from forgediag.formats.pickle.legacy import read_legacy
 from forgediag.formats.pickle.reading import Reading
-from forgediag.formats.pickle.zipped import bad_records, read_zip
+from forgediag.formats.pickle.zipped import bad_records, places, read_zip
 from forgediag.formats.window import Window
 from forgediag.model import Fault, Header, Safety
 
-__all__ = ["Reading", "bad_records", "read", "read_pickle", "scan"]
+__all__ = ["Reading", "bad_records", "places", "read", "read_pickle", "scan"]
 
 
 def read(window: Window) -> Reading:

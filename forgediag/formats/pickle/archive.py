@@ -122,6 +122,17 @@ def readable(window: Window, record: Record) -> bool:
     return found and record.method in {_STORED, _DEFLATED}
 
 
+def stored(window: Window, record: Record) -> int | None:
+    """Where the contents of a record begin that is not packed; None for one that is, or cannot be read."""
+    head = window.read(record.start, _LOCAL.size)
+    plain = record.method == _STORED and record.packed == record.size and not record.flags & ENCRYPTED
+    if not plain or len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+        return None
+    fields = _LOCAL.unpack(head)
+    start: int = record.start + _LOCAL.size + fields[9] + fields[10]
+    return start if start + record.size <= window.size else None
+
+
 def chunks(window: Window, record: Record) -> Iterator[bytes]:
     """A record's contents in pieces, as many bytes as the directory promises at most.
 

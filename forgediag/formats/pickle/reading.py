@@ -17,11 +17,15 @@ from forgediag.model import Fault, Header, Safety, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one pass over a file gives. `records` has the record of the archive that holds a tensor's data."""
+    """What one pass over a file gives.
+
+    `records` has the record of the archive that holds a tensor's data, `dtypes` the type of the numbers in a record.
+    """
 
     found: Header | Fault
     safety: Safety
     records: Mapping[str, str] = field(default_factory=dict[str, str])
+    dtypes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from forgediag.formats.pickle.archive import NotRead, Record
 from forgediag.formats.pickle.machine import Findings, Machine
 from forgediag.formats.pickle.reading import Reading, State, Worked, broken, state_of, work
 from forgediag.formats.pickle.values import Array, Storage
-from forgediag.formats.window import Window
+from forgediag.formats.window import Place, Window
 from forgediag.model import Fault, Header, Safety
 
 _READER = "RuntimeError: PytorchStreamReader failed"
@@ -48,8 +48,9 @@ def read_zip(window: Window) -> Reading:
     safety = findings.safety(*_tricks(window, records, pickles), unread="; ".join(unread[:3]) or None)
     if wrong is None and main is not None:
         wrong = _main(window, main, records, root, state)
-    names = {name: f"{root}/data/{storage.key}" for name, _, storage in state.storages()}
-    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), safety, names)
+    uses = [(name, f"{root}/data/{storage.key}", storage.dtype) for name, _, storage in state.storages()]
+    names, dtypes = {name: place for name, place, _ in uses}, {place: dtype for _, place, dtype in uses}
+    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), safety, names, dtypes)
 
 
 def _main(window: Window, worked: Worked, records: tuple[Record, ...], root: str, state: State) -> Fault | None:
@@ -205,7 +206,8 @@ def inside(name: str, array: Array, storage: Storage) -> Fault | None:
 def bad_records(window: Window) -> tuple[Fault, ...]:
     """The records of a torch archive whose contents do not match their CRC-32, which torch itself never checks.
 
-    Reads the whole file, `limits.CHUNK` bytes at a time. A file that is no readable zip archive has none.
+    Reads the whole file, `limits.CHUNK` bytes at a time. A file that is no readable zip archive has none; records of
+    one that unpacks to more than torch.save ever writes, twice the file's size and a few MB, are left out.
 
     Raises:
         OSError: the file cannot be read.
@@ -217,7 +219,34 @@ def bad_records(window: Window) -> tuple[Fault, ...]:
     except NotRead:
         return ()
     owners = {place: name for name, place in read_zip(window).records.items()}
-    return tuple(bad for record in records if (bad := _damaged(window, record, owners.get(record.name))) is not None)
+    left = 2 * window.size + limits.PICKLE
+    found: list[Fault] = []
+    for record in records:
+        left -= record.size
+        if left >= 0 and (bad := _damaged(window, record, owners.get(record.name))) is not None:
+            found.append(bad)
+    return tuple(found)
+
+
+def places(window: Window) -> list[Place]:
+    """Where the numbers of a torch archive lie: one place for each record that is stored as it is, by its first tensor.
+
+    None for any other file, and for one with numbers of another byte order.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if window.read(0, 4) != b"PK\x03\x04":
+        return []
+    reading = read_zip(window)
+    owners = {place: name for name, place in reversed(list(reading.records.items()))}
+    found: list[Place] = []
+    for record in () if isinstance(reading.found, Fault) else archive.directory(window):
+        if record.name.endswith("/byteorder") and archive.content(window, record) == b"big":
+            return []
+        if record.name in owners and (begin := archive.stored(window, record)) is not None:
+            found.append(Place(owners[record.name], reading.dtypes[record.name], begin, begin + record.size))
+    return sorted(found, key=lambda place: place.begin)
 
 
 def _damaged(window: Window, record: Record, tensor: str | None) -> Fault | None:

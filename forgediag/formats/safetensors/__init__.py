@@ -85,7 +85,7 @@ def _judge(raw: bytes, room: int) -> tuple[dict[str, str], dict[str, Tensor]]:
     except UnicodeDecodeError as error:
         refused = fault("header-encoding", "the header is not UTF-8 text", offset=8 + error.start)
         raise Refused("InvalidHeader", refused) from error
-    if (found := quick.read(text, room)) is not None:
+    if (found := quick.read(text, room, 8 + len(raw))) is not None:
         return found
     metadata, entries = parse(text)
     return metadata, place(entries, room, 8 + len(raw))

@@ -40,7 +40,7 @@ def place(entries: Mapping[str, Entry], room: int, start: int) -> dict[str, Tens
         position = end
         tensors[name] = Tensor(dtype, shape, end - begin)
     if position != room:
-        _refuse("MetadataIncompleteBuffer", _not_covered(position, room, start), newer)
+        _refuse("MetadataIncompleteBuffer", not_covered(position, room, start), newer)
     if newer is not None:
         message = (
             f"tensor {newer!r} has dtype {entries[newer][0]}, which the safetensors 0.4.2 that Forge pins cannot read"
@@ -66,7 +66,8 @@ def _bytes(dtype: str, shape: tuple[int, ...]) -> tuple[int | None, str]:
     return (None if bits % 8 else bits // 8), "TensorInvalidInfo"
 
 
-def _not_covered(described: int, room: int, start: int) -> Fault:
+def not_covered(described: int, room: int, start: int) -> Fault:
+    """A file that has more or less data than its header describes."""
     if described > room:
         share = room / described
         message = f"the file is cut: {described:,} bytes of weights belong in it, {room:,} are there ({share:.1%})"

@@ -11,7 +11,7 @@ from io import BytesIO
 
 import pytest
 
-from forgediag.formats.pickle import bad_records, limits, read, scan
+from forgediag.formats.pickle import bad_records, limits, places, read, scan
 from forgediag.formats.window import Held
 from forgediag.model import Fault, Header
 from forgediag.testing.pickles import (
@@ -359,3 +359,17 @@ def test_damage_of_any_kind_ends_in_a_verdict(seed: int) -> None:
         reading = read(Held(bytes(data)))
         assert isinstance(reading.found, Header | Fault)
         bad_records(Held(bytes(data)))
+
+
+def test_numbers_of_another_byte_order_have_no_place() -> None:
+    assert [place.name for place in places(Held(ZIP))] == ["a", "b"]
+    assert places(Held(OLD)) == []
+    rows = [("archive/data.pkl", b"\x80\x02}."), ("archive/byteorder", b"big"), VERSION]
+    assert places(Held(zipped(rows))) == []
+
+
+def test_a_zip_bomb_is_not_unpacked_to_its_end() -> None:
+    bomb = zipped([("archive/version", b"3\n"), ("archive/a", bytes(64 * 1024 * 1024))], deflated=True)
+    started = time.process_time()
+    assert bad_records(Held(bomb)) == ()
+    assert time.process_time() - started < 0.2
