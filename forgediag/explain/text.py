@@ -9,7 +9,14 @@ LONGEST = 8000
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]{0,24}[ -/]{0,4}[@-~]|\x1b\][^\x07\n]{0,200}\x07|[\x00-\x08\x0b-\x1f]")
 _LOGGER = re.compile(r" {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? *$")
-_PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?)")
+_PREFIX = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?|"
+    r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,64} [\w.-]{1,64}(?:\[\d{1,9}\])?: ?|"
+    r"\[\d\d:\d\d:\d\d\] ?|"
+    r"[a-z][\w.-]{0,60}-\d{1,3} {1,20}\| ?"
+)
+"""A time by a logger, the journal's or syslog's head, a time in brackets, the name of a container."""
+
 _BOX = re.compile("[─-╿❱]{1,4000}")
 _RAISED = re.compile(r"[ |*>`'\"│]{0,12}((?:[A-Za-z_]\w{0,80}\.){0,6}[A-Za-z_]\w{0,80})(?:: |:?[`'\"]?$)")
 _WITHIN = re.compile(
@@ -34,7 +41,8 @@ def plain(line: str) -> str:
         line = line.replace("\\'", "'").replace('\\"', '"')
     if ".py" in line:
         line = _LOGGER.sub("", line)
-    return _PREFIX.sub("", line) if line[:2] == "20" else line
+    prefix = _PREFIX.match(line)
+    return line if prefix is None else line[prefix.end() :]
 
 
 def framed(line: str) -> bool:

@@ -358,6 +358,25 @@ def test_an_error_is_found_behind_what_people_and_loggers_put_in_front(before: s
     assert roots(explain([f"{before}ModuleNotFoundError: No module named 'odd'"])) == ["missing-module"]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Nov 24 19:00:01 box python3[812]: ",
+        "2026-11-24T19:00:01+0000 ",
+        "[19:00:01] ",
+        "webui-1  | ",
+        "> ",
+        "    ",
+        "*** ",
+    ],
+)
+def test_a_traceback_is_read_behind_what_stands_in_front_of_each_line(before: str) -> None:
+    lines = ["Traceback (most recent call last):", FORGE, EXTENSION, "OddError: strange"]
+    root = explain([f"{before}{line}" for line in lines]).troubles[0].root
+    assert root.signature is not None
+    assert (root.signature.id, root.place and root.place.name) == ("extension-raised", "some")
+
+
 def test_quotes_with_backslashes_are_quotes() -> None:
     assert roots(explain(["KeyError: \\'gelu_new\\'"])) == ["t5-gelu-new"]
 
