@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate, compress
 
@@ -63,7 +63,7 @@ Tiled VAE Face restoration Upscale saved prompt negative sampling steps seed ima
 """What healthy logs are full of: a word that is in it does not say much."""
 
 _NINES = bytes.maketrans(b"012345678", b"9" * 9)
-_GONE = b" \t\x0b\x0c\\"
+_GONE = b"\\"
 
 
 def anchor(pattern: Pattern) -> str:
@@ -75,8 +75,8 @@ def anchor(pattern: Pattern) -> str:
 class Anchors:
     """The words of all signatures, and which kinds of lines have none.
 
-    A line's kind is the line without blanks and backslashes, and every digit a 9. What holds a word holds the word's
-    kind, so lines of a kind that was searched once need no second search.
+    A line's kind is the line without backslashes, every digit a 9. What holds a word holds the word's kind, so lines of
+    a kind that was searched once need no second search.
     """
 
     def __init__(self, signatures: Sequence[Signature]) -> None:
@@ -87,6 +87,7 @@ class Anchors:
                 words.setdefault(_kinds([anchor(pattern)])[0], []).append((signature, pattern))
         self._words = {word: tuple(patterns) for word, patterns in words.items()}
         self._marks = _kinds(MARKS)
+        self._dull: set[bytes] = set()
         self._known: dict[bytes, tuple[Matches] | None] = {}
 
     def find(self, lines: Sequence[str]) -> tuple[list[int], Candidates]:
@@ -104,19 +105,33 @@ class Anchors:
                 del known[kind]
         return marked, found
 
-    def _searched(self, kinds: Sequence[bytes]) -> Iterable[tuple[bytes, tuple[Matches] | None]]:
+    def _searched(self, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, tuple[Matches] | None]]:
         """What could be in lines of each kind; nothing (None) in most."""
         text = b"\n".join(kinds)
         starts = [0, *accumulate(len(kind) + 1 for kind in kinds)]
-        found: dict[int, Matches] = {}
-        for mark in self._marks:
-            found.update((line, ()) for line in _lines_with(mark, text, starts))
+        marked = {line for mark in self._marks for line in _lines_with(mark, text, starts)}
+        parts = [kind.split() for kind in kinds]
+        telling = self._telling(set[bytes]().union(*parts))
+        for line, kind in enumerate(kinds):
+            matches: Matches = ()
+            if not telling.keys().isdisjoint(parts[line]):
+                found = (one for part in dict.fromkeys(parts[line]) for one in telling.get(part, ()))
+                matches = tuple(one for one in found if _possible(one[1], kind))
+            yield kind, (matches,) if matches or line in marked else None
+
+    def _telling(self, parts: set[bytes]) -> Mapping[bytes, Matches]:
+        """Those parts of lines, between blanks, that hold a word of a pattern, and which."""
+        if len(self._dull) > KINDS:
+            self._dull.clear()
+        new = list(parts.difference(self._dull))
+        text = b"\n".join(new)
+        starts = [0, *accumulate(len(part) + 1 for part in new)]
+        telling: dict[bytes, Matches] = {}
         for word, patterns in self._words.items():
-            for line in _lines_with(word, text, starts):
-                possible = tuple(one for one in patterns if _possible(one[1], kinds[line]))
-                if possible:
-                    found[line] = found.get(line, ()) + possible
-        return ((kind, (found[line],) if line in found else None) for line, kind in enumerate(kinds))
+            for at in _lines_with(word, text, starts):
+                telling[new[at]] = telling.get(new[at], ()) + patterns
+        self._dull.update(part for part in new if part not in telling and len(part) <= LONG)
+        return telling
 
 
 @cache
