@@ -24,7 +24,7 @@ def render(known: Sequence[Signature]) -> str:
 
 
 def _row(item: Signature) -> str:
-    return f"| [{item.id}](#{item.id}) | {_safe(item.title)} | {item.level} |"
+    return f"| [{item.id}](#{item.id}) | {_safe(item.title)} | {item.level}{', general' if item.general else ''} |"
 
 
 def _section(item: Signature) -> Iterator[str]:

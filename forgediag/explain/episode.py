@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from forgediag.explain.scan import Said, Turn, scan
-from forgediag.explain.signature import Signature, signatures
+from forgediag.explain.anchors import anchors
+from forgediag.explain.events import Said, Turn
+from forgediag.explain.scan import Lines, scan
+from forgediag.explain.signature import Signature
+from forgediag.explain.text import alarming
 
 KEPT = 50
 """Kinds of trouble in one log that are kept, the newest."""
@@ -14,10 +17,12 @@ KEPT = 50
 FOLLOWING = 20
 """Kinds of follow-ups kept for each."""
 
-EXCERPT = 10
-"""Lines up to which a text is someone's excerpt, so that a usual line in it is what is asked about."""
+EXCERPT = 15
+"""Lines up to which a text is someone's excerpt: what is usual or harmless or sounds wrong in it is asked about."""
 
-_RANK = {"error": 5, "wrapper": 4, None: 3, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": -1}
+_RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
+_GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
+"""An error of which only its class is known; the line in front of a traceback; an error of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,13 @@ class Trouble:
 
     @property
     def rank(self) -> int:
-        """How much it matters: 5 an error with a known cause, 3 an unknown one, 1 works, 0 usual."""
-        return _RANK[self.root.signature.level if self.root.signature else None]
+        """How much it matters: 7 an error with a known cause, 5 to 3 one of a known class or none, 1 works, 0 usual."""
+        return _rank(self.root)
+
+    def caused(self, said: Said) -> bool:
+        """Whether one of `follow_ups` follows from the root, and did not just happen about the same time."""
+        echo = said.signature is not None and said.signature.level not in {"error", "warning"}
+        return echo or (said.chain > 0 and said.chain == self.root.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class _Log:
 
     troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
     episode: list[Said] = field(default_factory=list[Said])
+    harmless: Said | None = None
     failed: str = ""
 
     def turn(self, turn: Turn) -> None:
@@ -66,7 +77,9 @@ class _Log:
             self.failed = ""
 
     def say(self, said: Said) -> None:
-        if len(self.episode) < 200 and (said.signature is None or said.signature.level != "harmless"):
+        if said.signature is not None and said.signature.level == "harmless":
+            self.harmless = said
+        elif len(self.episode) < 200:
             self.episode.append(said)
 
     def close(self) -> None:
@@ -101,51 +114,58 @@ def explain(lines: Iterable[str]) -> Explanation:
     Lines come without their ends; colours, boxes, padding and wrapping are no matter. Time is linear in the text,
     memory bounded.
     """
-    log, counter = _Log(), _Counter(lines)
-    for event in scan(counter, signatures()):
+    log, counted = _Log(), Lines(lines, EXCERPT)
+    for event in scan(counted, anchors()):
         if isinstance(event, Turn):
             log.turn(event)
         else:
             log.say(event)
     log.close()
-    return Explanation(counter.count, tuple(_ordered(log.troubles.values(), excerpt=counter.count <= EXCERPT)))
+    excerpt = counted.count <= EXCERPT
+    troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
+    if excerpt and not troubles:
+        troubles = tuple(Trouble(said) for said in (log.harmless, _noticed(counted)) if said is not None)[:1]
+    return Explanation(counted.count, troubles)
 
 
-class _Counter:
-    """The lines, counted."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = lines
-        self.count = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.count += 1
-            yield line
+def _noticed(counted: Lines) -> Said | None:
+    """The first line of a short excerpt that sounds as if something were wrong."""
+    return next((Said(number, line.strip()[:500], None) for number, line in counted.kept if alarming(line)), None)
 
 
 def _trouble(episode: list[Said]) -> Trouble:
     """The root is the first of what matters most: a known error before an unknown one, that before mere warnings."""
     inner = _absorb(episode)
-    root = max(episode, key=_rank)
+    root = max(episode, key=lambda said: (_rank(said), said.ended))
     kept: dict[str, Said] = {}
     for said in episode:
         if said.signature is not None and said.signature is not root.signature and said.signature.level != "note":
             kept.setdefault(_key(said), said)
-    return Trouble(root, tuple(kept.values())[:FOLLOWING], inner if _rank(root) == _RANK["wrapper"] else "")
+    return Trouble(
+        root,
+        tuple(kept.values())[:FOLLOWING],
+        inner if root.signature is not None and root.signature.level == "wrapper" else "",
+    )
 
 
 def _absorb(episode: list[Said]) -> str:
-    """Take out unknown errors of chains that hold a known one; the first such error's text."""
-    known = {said.chain for said in episode if said.chain and _rank(said) > _RANK[None]}
-    unknown = [said for said in episode if said.signature is None and said.chain in known]
-    for said in unknown:
+    """Take out what is less known than something else of its chain; the first such error's text."""
+    best: dict[int, int] = {}
+    for said in episode:
+        best[said.chain] = max(best.get(said.chain, 0), _rank(said))
+    less = [said for said in episode if said.chain and _UNKNOWN <= _rank(said) < min(best[said.chain], _GENERAL + 1)]
+    for said in less:
         episode.remove(said)
-    return unknown[0].text if unknown else ""
+    return less[0].text if less else ""
 
 
 def _rank(said: Said) -> int:
-    return _RANK[said.signature.level if said.signature else None]
+    if said.signature is None:
+        return _UNKNOWN
+    most = _GENERAL if said.signature.general else _RANK["error"]
+    if said.heading and said.signature.level == "wrapper":
+        most = _HEADING
+    return min(_RANK[said.signature.level], most)
 
 
 def _key(said: Said) -> str:

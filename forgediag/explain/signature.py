@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,9 +12,39 @@ from typing import Any, Literal
 
 Level = Literal["error", "warning", "note", "wrapper", "follow-up", "ending", "harmless"]
 
-TOPICS = ("files", "loading", "parts", "memory", "devices", "adapters", "quantised", "api", "install")
+TOPICS = (
+    "files",
+    "loading",
+    "parts",
+    "memory",
+    "devices",
+    "adapters",
+    "quantised",
+    "api",
+    "install",
+    "setup",
+    "system",
+    "network",
+    "process",
+    "runtime",
+    "tensors",
+    "reading",
+    "web",
+    "warnings",
+    "extensions",
+    "packages",
+    "generation",
+    "requests",
+    "launcher",
+    "controlnet",
+    "addons",
+    "forks",
+    "libraries",
+    "general",
+)
 
-_NUMBER = re.compile(r"<(\d{1,6})\+>")
+NUMBER = re.compile(r"<(\d{1,6})\+>")
+_BLANK = re.compile(r"\{(\d|place|package)(?:\|([^}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +63,8 @@ class Example:
 class Pattern:
     """Literal text with `*` for anything between and `<N+>` for a number of at least N; white space is no matter.
 
+    ` *` at the end is for what follows in the line. One with a number or of one word is looked for in single lines.
+
     Each literal is searched once, from where the one before ended: time is linear in the text whatever the text.
     """
 
@@ -40,14 +72,16 @@ class Pattern:
         """Read a pattern.
 
         Raises:
-            ValueError: it begins or ends with `*`, or a literal is empty.
+            ValueError: it begins with `*`, or a literal is empty.
         """
         self.text = text
-        self.pieces = tuple("".join(piece.split()) for piece in text.split("*"))
+        self.rest = text.endswith(" *")
+        self.pieces = tuple("".join(piece.split()) for piece in text.removesuffix(" *").split("*"))
         if not all(self.pieces):
             raise ValueError(f"{text!r} has nothing before, after or between its asterisks")
         self.weight = sum(map(len, self.pieces))
-        self._numbers = {piece: _number(piece) for piece in self.pieces if _NUMBER.search(piece)}
+        self.numbers = {piece: _number(piece) for piece in self.pieces if NUMBER.search(piece)}
+        self.one_line = bool(self.numbers) or (len(self.pieces) == 1 and " " not in text)
 
     def find(self, squeezed: str) -> int:
         """Where it begins in text without white space; -1 where it does not match."""
@@ -59,8 +93,25 @@ class Pattern:
             begin, position = (start if begin < 0 else begin), end
         return begin
 
+    def gaps(self, text: str) -> tuple[str, ...]:
+        """What its asterisks stand for in text that it matches; nothing where it does not or has none."""
+        if len(self.pieces) == 1 and not self.rest:
+            return ()
+        kept = [at for at, char in enumerate(text) if not char.isspace()]
+        squeezed, position, gaps = "".join(text[at] for at in kept), -1, list[str]()
+        for piece in self.pieces:
+            start, end = self._piece(piece, squeezed, max(position, 0))
+            if start < 0:
+                return ()
+            if position >= 0:
+                gaps.append(text[kept[position] : kept[start - 1] + 1] if start > position else "")
+            position = end
+        if self.rest:
+            gaps.append(text[kept[position - 1] + 1 :].partition("\n")[0].strip(" .'\""))
+        return tuple(gaps)
+
     def _piece(self, piece: str, text: str, after: int) -> tuple[int, int]:
-        if (number := self._numbers.get(piece)) is None:
+        if (number := self.numbers.get(piece)) is None:
             start = text.find(piece, after)
             return start, start + len(piece)
         pattern, least = number
@@ -71,7 +122,7 @@ class Pattern:
 
 
 def _number(piece: str) -> tuple[re.Pattern[str], float]:
-    before, least, after = _NUMBER.split(piece, maxsplit=1)
+    before, least, after = NUMBER.split(piece, maxsplit=1)
     return re.compile(rf"{re.escape(before)}(?<![\d.])(\d{{1,9}}(?:\.\d{{1,9}})?){re.escape(after)}"), float(least)
 
 
@@ -83,7 +134,12 @@ class Signature:
     "harmless" (an error printed in healthy logs); "wrapper" (Forge's word for any failure, the cause is in front of
     it); "follow-up" (comes after another); "ending" (the process ended: told for itself only after no error).
     `after`: ids whose follow-up it is when they came before, however long ago. `frames`: "any" looks for it in the
-    frames of a traceback too, "last" only in the last that is not of a package, and only for an unknown error.
+    frames of a traceback too.
+    `general`: true of a whole class of errors, and told only where nothing finer is known. `where`: told only of an
+    error whose traceback has one of these in its frames' paths, or (`@extension`, `@builtin`, `@forge`, `@package`,
+    `@package:NAME`, `@unplaced`) was raised there. A general one may have `where` and no patterns: it is told of any
+    error raised there. In title, cause and fix `{1}` is what the first asterisk stands for, `{place}` where the error
+    was raised and `{package}` the package it went through; `{1|text}` says text where there is none.
     `forks`: where it was seen or is in the source; empty for all.
     """
 
@@ -99,7 +155,9 @@ class Signature:
     topic: str
     after: tuple[str, ...] = ()
     forks: tuple[str, ...] = ()
-    frames: Literal["", "any", "last"] = ""
+    frames: Literal["", "any"] = ""
+    general: bool = False
+    where: tuple[str, ...] = ()
 
 
 def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
@@ -125,7 +183,23 @@ def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
         after=tuple(entry.get("after", ())),
         forks=tuple(entry.get("forks", ())),
         frames=entry.get("frames", ""),
+        general=entry.get("general", False),
+        where=tuple(entry.get("where", ())),
     )
+
+
+def filled(text: str, gaps: Sequence[str], place: str, package: str) -> str:
+    """A signature's text with its blanks filled in."""
+
+    def word(match: re.Match[str]) -> str:
+        name = match[1]
+        if name.isdigit():
+            found = gaps[int(name) - 1] if int(name) <= len(gaps) else ""
+        else:
+            found = place if name == "place" else package
+        return found or match[2] or "…"
+
+    return _BLANK.sub(word, text) if "{" in text else text
 
 
 def _read() -> Iterator[Signature]:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from forgediag.forge.log.lines import LONGEST
@@ -120,12 +121,16 @@ def decoded(pieces: Iterator[bytes], name: str) -> Iterator[str]:
 
 def lines(texts: Iterator[str]) -> Iterator[str]:
     """Whole lines. Of one that is longer than a block only its start and its end are kept."""
+    return chain.from_iterable(_pieces(texts))
+
+
+def _pieces(texts: Iterator[str]) -> Iterator[list[str]]:
     rest = ""
     for text in texts:
         parts = (rest + text).split("\n")
         rest = parts.pop()
-        yield from parts
+        yield parts
         if len(rest) > BLOCK:
             rest = f"{rest[:LONGEST]}\r{rest[-LONGEST:]}"
     if rest:
-        yield rest
+        yield [rest]

@@ -47,7 +47,7 @@ def test_an_unknown_error_exits_1_and_says_so(tmp_path: Path) -> None:
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     assert document["explanations"] == []
-    assert document["unknown"] == [{"line": 3, "text": "ZeroDivisionError: x"}]
+    assert document["unknown"] == [{"line": 3, "text": "ZeroDivisionError: x", "where": "the file x (line 1)"}]
 
 
 def test_json_names_the_one_root_and_what_it_is_followed_by(tmp_path: Path) -> None:
@@ -58,6 +58,13 @@ def test_json_names_the_one_root_and_what_it_is_followed_by(tmp_path: Path) -> N
     assert (root["primary"], root["inner"], root["follows"]) == (True, "ZeroDivisionError: x", None)
     assert (follows["primary"], follows["follows"]) == (False, "failed-to-recognize-model-type")
     assert "not known to forgediag: ZeroDivisionError" in run(written(tmp_path, text)).output
+
+
+def test_errors_that_have_nothing_to_do_with_the_first_are_told_besides(tmp_path: Path) -> None:
+    text = NO_CLIP + ERROR.format("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.")
+    output = run(written(tmp_path, text)).output
+    assert "where: the file x (line 1)" in output
+    assert "besides, line 6: " in output
 
 
 def test_what_follows_an_unknown_error_says_from_what(tmp_path: Path) -> None:
@@ -79,7 +86,7 @@ def test_an_answer_of_the_api_is_explained(tmp_path: Path) -> None:
 
 def test_a_huge_text_that_begins_like_json_is_read_as_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forgediag.explain.body.LONGEST", 10)
-    monkeypatch.setattr(console_file, "BLOCK", 20)
+    monkeypatch.setattr(console_file, "BLOCK", 60)
     assert "[no-clip-state-dict]" in run(written(tmp_path, "{\n" + NO_CLIP)).output
 
 

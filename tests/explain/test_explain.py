@@ -3,11 +3,14 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from forgediag.explain import Explanation, explain
+from forgediag.explain import Explanation, explain, signatures
+from forgediag.explain.anchors import Anchors, Matches, anchors
+from forgediag.explain.signature import filled
 
 HERE = Path(__file__).parent
 LOAD = "Loading Model: {'checkpoint_info': {'filename': '/m/x.safetensors', 'hash': '1'}, 'additional_modules': []}"
@@ -144,6 +147,26 @@ def test_lines_of_others_inside_a_traceback_do_not_end_it() -> None:
     assert roots(explain([LOAD, *lines])) == ["no-clip-state-dict"]
 
 
+def test_a_warning_inside_a_traceback_does_not_end_it() -> None:
+    lines = raised(NO_CLIP)
+    lines[3:3] = ["[Low GPU VRAM Warning] Your current GPU free memory is 1.00 MB", "OddError of something: fine"]
+    explanation = explain(lines)
+    assert roots(explanation) == ["no-clip-state-dict"]
+    assert follow_ups(explanation) == ["low-gpu-vram-warning"]
+
+
+def test_a_message_without_its_class_ends_the_traceback_it_stands_in() -> None:
+    cut = [*raised("")[:3], "Expected all tensors to be on the same device, but found cpu and cuda:0", "x"]
+    explanation = explain(cut)
+    assert roots(explanation) == ["different-devices"]
+    assert explanation.troubles[0].root.place is not None
+
+
+def test_a_generation_that_is_done_ends_an_open_traceback() -> None:
+    lines = [DONE, *raised("")[:3], DONE, DONE, *raised(OOM), DONE, DONE, *raised(NO_CLIP)]
+    assert roots(explain(lines)) == ["no-clip-state-dict", "oom-cuda-any"]
+
+
 def test_a_traceback_that_a_new_load_breaks_off_is_over() -> None:
     assert roots(explain([*raised("")[:3], LOAD, *raised(NO_CLIP)])) == ["no-clip-state-dict"]
     assert roots(explain([*raised("")[:3], "The above exception was the direct cause of", *raised(NO_CLIP)])) == [
@@ -201,7 +224,7 @@ def test_troubles_and_follow_ups_are_bounded() -> None:
 
 
 def test_a_log_longer_than_a_batch_keeps_its_line_numbers() -> None:
-    for before in (3990, 3995, 3999, 4000, 9001):
+    for before in (7990, 7995, 7999, 8000, 18001):
         explanation = explain([*["fine"] * before, *raised(NO_CLIP)])
         assert [trouble.root.line for trouble in explanation.troubles] == [before + 4]
 
@@ -253,12 +276,170 @@ def test_an_extension_is_blamed_for_an_unknown_error_raised_in_it(frames: list[s
 
 
 def test_the_error_in_an_extension_is_told_with_its_place() -> None:
-    trouble = explain(["Traceback (most recent call last):", EXTENSION, "TypeError: strange"]).troubles[0]
-    assert trouble.root.text == f"TypeError: strange ({EXTENSION.strip()})"
+    trouble = explain(["Traceback (most recent call last):", FORGE, EXTENSION, PACKAGE, "TypeError: strange"]).troubles[
+        0
+    ]
+    assert str(trouble.root.place) == "the extension some (scripts/a.py, line 1, in f), raised in the package torch"
 
 
-def test_an_extension_is_not_blamed_for_a_traceback_that_breaks_off() -> None:
-    assert roots(explain(["Traceback (most recent call last):", EXTENSION, "    f()"])) == []
+def test_a_text_that_ends_within_a_traceback_is_said_to_do_so() -> None:
+    cut = explain(["Traceback (most recent call last):", EXTENSION, "    f()"]).troubles[0].root
+    assert cut.signature is not None
+    assert (cut.signature.id, cut.signature.level) == ("traceback-cut-off", "warning")
+    assert "the extension some" in cut.filled(cut.signature.cause)
+
+
+def test_an_unknown_error_says_whose_code_raised_it() -> None:
+    root = explain(["Traceback (most recent call last):", FORGE, "OddError: strange"]).troubles[0].root
+    assert root.signature is None
+    assert str(root.place) == "Forge's own code (modules/processing.py, line 1, in h)"
+
+
+def test_a_specific_signature_wins_over_a_general_one_in_the_same_chain() -> None:
+    link = ["", "The above exception was the direct cause of the following exception:", ""]
+    lines = ["Traceback (most recent call last):", EXTENSION, "TypeError: strange", *link, *raised(NO_CLIP)]
+    assert roots(explain(lines)) == ["no-clip-state-dict"]
+
+
+def test_the_heading_of_an_error_tells_whose_code_it_is_where_the_frames_are_cut() -> None:
+    heading = "*** Error running process: C:\\forge\\extensions\\sd-odd\\scripts\\a.py"
+    root = explain([heading, "OddError: strange"]).troubles[0].root
+    assert str(root.place) == "the extension sd-odd (scripts/a.py)"
+    passing = '  File "C:\\forge\\modules\\scripts.py", line 9, in process'
+    lines = [heading, "Traceback (most recent call last):", passing, "OddError: strange"]
+    assert roots(explain(lines)) == ["extension-raised"]
+    wrapped = ["*** Error running process:", "C:\\forge\\extensions\\sd-odd\\scripts\\a.py", *lines[1:]]
+    assert roots(explain(wrapped)) == ["extension-raised"]
+
+
+def test_a_heading_in_front_of_a_traceback_is_not_the_cause() -> None:
+    heading = "activating extra network lora with arguments [x]: AttributeError"
+    frame = '  File "/w/modules_forge/unet_patcher.py", line 27, in clone'
+    error = "AttributeError: 'UnetPatcher' object has no attribute 'model_keys'"
+    lines = [heading, "Traceback (most recent call last):", frame, error]
+    assert roots(explain(lines)) == ["object-lacks-attribute-in-forge"]
+
+
+def test_the_heading_s_own_cause_takes_in_the_traceback_under_it() -> None:
+    lines = ["*** Error reading metadata from file: /m/x.safetensors", *raised("OddError: strange")]
+    trouble = explain(lines).troubles[0]
+    assert trouble.root.signature is not None
+    assert (trouble.root.signature.id, trouble.follow_ups) == ("metadata-unreadable", ())
+
+
+def test_a_heading_without_a_cause_of_its_own_shows_the_error_under_it() -> None:
+    trouble = explain(["activating extra network lora with arguments [x]: OddError", *raised("OddError: a")]).troubles[
+        0
+    ]
+    assert trouble.inner == "OddError: a"
+
+
+def test_an_error_in_front_of_its_frames_belongs_to_them() -> None:
+    lines = ["OddError: strange", EXTENSION, "    f()"]
+    assert str(explain(lines).troubles[0].root.place) == "the extension some (scripts/a.py, line 1, in f)"
+
+
+def test_a_traceback_that_rich_drew_tells_whose_code_it_is() -> None:
+    box = [
+        "╭───────────── Traceback (most recent call last) ─────────────╮",
+        "│ C:\\forge\\extensions\\sd-odd\\scripts\\a.py:12 in process      │",
+        "│                                                             │",
+        "│ ❱ 12 │   odd()                                              │",
+        "│ C:\\forge\\venv\\Lib\\site-packages\\torch\\x.py:7 in odd       │",
+        "╰─────────────────────────────────────────────────────────────╯",
+        "RuntimeError: strange",
+    ]
+    root = explain(box).troubles[0].root
+    assert str(root.place) == "the extension sd-odd (scripts/a.py, line 12, in process), raised in the package torch"
+
+
+@pytest.mark.parametrize("before", ["", "> ", "```", "`", "2024-09-21 16:59:18 ", "[16:59:18] ", "ERROR: ", "stderr: "])
+def test_an_error_is_found_behind_what_people_and_loggers_put_in_front(before: str) -> None:
+    assert roots(explain([f"{before}ModuleNotFoundError: No module named 'odd'"])) == ["missing-module"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Nov 24 19:00:01 box python3[812]: ",
+        "2026-11-24T19:00:01+0000 ",
+        "[19:00:01] ",
+        "webui-1  | ",
+        "> ",
+        "    ",
+        "*** ",
+    ],
+)
+def test_a_traceback_is_read_behind_what_stands_in_front_of_each_line(before: str) -> None:
+    lines = ["Traceback (most recent call last):", FORGE, EXTENSION, "OddError: strange"]
+    root = explain([f"{before}{line}" for line in lines]).troubles[0].root
+    assert root.signature is not None
+    assert (root.signature.id, root.place and root.place.name) == ("extension-raised", "some")
+
+
+def test_quotes_with_backslashes_are_quotes() -> None:
+    assert roots(explain(["KeyError: \\'gelu_new\\'"])) == ["t5-gelu-new"]
+
+
+def test_an_error_that_ends_the_start_comes_before_one_that_does_not() -> None:
+    launch = '  File "/w/launch.py", line 54, in <module>'
+    lines = ["Failed to load ZLUDA: x", "Traceback (most recent call last):", launch, "No module named 'gguf'"]
+    lines[-1] = f"ModuleNotFoundError: {lines[-1]}"
+    assert roots(explain(lines)) == ["gguf-missing"]
+
+
+def test_what_is_harmless_is_told_only_to_those_who_show_little_else() -> None:
+    noise = ["Sampler Scheduler autocorrection: x"]
+    assert roots(explain(noise)) == ["sampler-autocorrection"]
+    assert roots(explain([*noise, *["fine"] * 100])) == []
+
+
+def test_what_merely_sounds_wrong_is_noticed_in_a_short_text() -> None:
+    line = "[odd] the frobnicator is not available"
+    assert [trouble.root.text for trouble in explain([line]).troubles] == [line]
+    assert explain([line, *["fine"] * 100]).troubles == ()
+    assert explain(["all is fine"]).troubles == ()
+
+
+def test_the_blanks_of_a_signature_are_filled_in() -> None:
+    root = (
+        explain(["Traceback (most recent call last):", EXTENSION, "ModuleNotFoundError: No module named 'odd'"])
+        .troubles[0]
+        .root
+    )
+    assert root.signature is not None
+    assert (
+        root.filled(root.signature.title) == "the extension some needs the Python package odd, which is not installed"
+    )
+    assert filled("{1} {2|b} {package|c} {3}", ("a",), "", "") == "a b c …"
+
+
+DEVELOPED = json.loads((HERE / "developed.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("text", DEVELOPED, ids=[text["source"] for text in DEVELOPED])
+def test_a_real_text_from_a_public_issue_is_explained(text: dict[str, str]) -> None:
+    assert roots(explain(text["text"].split("\n")))[:1] == [text["cause"]]
+
+
+def test_no_line_is_passed_over_that_could_say_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = tuple((signature, pattern) for signature in signatures() for pattern in signature.patterns)
+
+    def find(_: Anchors, lines: Sequence[str]) -> tuple[list[int], dict[int, Matches]]:
+        return list(range(len(lines))), dict.fromkeys(range(len(lines)), every)
+
+    texts = [log.read_text("utf-8").split("\n") for log in sorted((HERE / "logs").glob("*.log"))]
+    texts += [text["text"].split("\n") for text in DEVELOPED[::6]]
+    filtered = [explain(text) for text in texts]
+    monkeypatch.setattr(Anchors, "find", find)
+    assert [explain(text) for text in texts] == filtered
+
+
+def test_what_was_searched_once_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forgediag.explain.anchors.KINDS", 10)
+    anchors.cache_clear()
+    lines = [f"odd line {'x' * number}" for number in range(1000)] * 2
+    assert roots(explain([*lines, *raised(NO_CLIP)])) == ["no-clip-state-dict"]
 
 
 def test_what_only_a_frame_of_forge_tells_is_not_an_extension_s() -> None:
