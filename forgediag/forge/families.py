@@ -196,23 +196,29 @@ def _ldm(shapes: Shapes, tensors: Tensors) -> Found | None:
     return None
 
 
-_BLOCK = re.compile(r"input_blocks\.(\d+)\.(?:0\.(in_layers\.0\.weight)$|1\.transformer_blocks\.(\d+)\.)")
+_BLOCK = re.compile(r"input_blocks\.(\d+)\.(?:0\.(in_layers\.0\.weight)$|1\.transformer_blocks\.(\d+)\.)?")
 
 
 def _transformer_depths(shapes: Shapes) -> tuple[list[int], str]:
-    """Transformer blocks after each residual block of the encoder, and the prefix of the first one that has any."""
-    residual: dict[int, int] = {}
+    """Transformer blocks after each residual block of the encoder, and the prefix of the first one that has any.
+
+    Blocks count from 0 up to the first that is not there.
+    """
+    residual: set[int] = set()
     blocks: dict[int, set[int]] = {}
+    there: set[int] = set()
     for name in shapes:
         if match := _BLOCK.match(name):
             index = int(match[1])
+            there.add(index)
             if match[2]:
-                residual[index] = index
-            else:
+                residual.add(index)
+            elif match[3]:
                 blocks.setdefault(index, set()).add(int(match[3]))
-    depth = [len(blocks.get(index, ())) for index in sorted(residual)]
-    first = next((index for index in sorted(residual) if index in blocks), None)
-    return depth, "" if first is None else f"input_blocks.{first}.1."
+    count = next(index for index in range(len(there) + 1) if index not in there)
+    within = [index for index in sorted(residual) if index < count]
+    first = next((index for index in within if index in blocks), None)
+    return [len(blocks.get(index, ())) for index in within], "" if first is None else f"input_blocks.{first}.1."
 
 
 def _looks_like(tensors: Tensors) -> tuple[str, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forgediag.model import Tensor
@@ -38,6 +38,16 @@ def affine(*shape: int) -> Network:
 def weight(*shape: int) -> Network:
     """An embedding or a norm without a bias."""
     return Network({"weight": shape})
+
+
+def listed(modules: Sequence[Network]) -> Network:
+    """A list or sequence of modules."""
+    return Network(children={str(index): module for index, module in enumerate(modules)})
+
+
+def linears(*places: int) -> Network:
+    """A sequence with linear layers in these places, up to the last, and layers without parameters between them."""
+    return listed([LINEAR if index in places else EMPTY for index in range(places[-1] + 1)])
 
 
 @dataclass(slots=True)

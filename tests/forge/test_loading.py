@@ -81,10 +81,9 @@ def test_a_bare_flux_as_a_module_is_ignored_by_its_family() -> None:
 
 
 def test_missing_tensors_load_and_are_told() -> None:
-    (gap,) = made("sd15+vae", "vae-4-17-keys").gaps
-    assert "231 tensors of the VAE are missing" in gap
-    (mute,) = made("sd15+vae", "clip_g").gaps
-    assert "no use for CLIP-G" in mute
+    gaps = made("sd15+vae", "vae-4-17-keys").gaps
+    assert any("231 tensors of the VAE are missing" in gap for gap in gaps)
+    assert any("no use for CLIP-G" in gap for gap in made("sd15+vae", "clip_g").gaps)
     assert any("fails when it is used" in gap for gap in made("flux+vae").gaps)
 
 

@@ -11,7 +11,8 @@ from forgediag.forge.loading.file import File
 from forgediag.forge.loading.overlay import MaskedError, Overlay
 from forgediag.forge.loading.reading import unreadable
 from forgediag.forge.loading.reasons import Case, explained
-from forgediag.forge.loading.split import Parts, parted, start
+from forgediag.forge.loading.split import Parts, parted, prefixed, start
+from forgediag.forge.loading.unet import Unet, expected, lookup_failed
 from forgediag.forge.state_dict import StateDict
 from forgediag.model import Fault, Gap, Header, LoadError, Prediction
 
@@ -52,11 +53,17 @@ def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = T
     found = detect(checkpoint.found)
     case = replace(case, found=found)
     if found.base is None:
-        return explained(_no_engine(case, any(isinstance(file.found, Fault) for file in modules)))
-    return _laid(case, start(ordered(checkpoint.found, by_name=by_name), found.base), by_name=by_name)
+        return explained(_no_engine(case, checkpoint.found))
+    overlay = start(ordered(checkpoint.found, by_name=by_name), found.base)
+    try:
+        unet = expected(found.base, overlay.tensors)
+    except MaskedError as masked:
+        error = LoadError("ValueError", UNRECOGNISED, str(masked))
+        return explained(replace(case, phase="recognise", error=error, subject=case.checkpoint))
+    return _laid(case, overlay, unet, by_name=by_name)
 
 
-def _laid(case: Case, overlay: Overlay, *, by_name: bool) -> Prediction | Gap:
+def _laid(case: Case, overlay: Overlay, unet: Unet, *, by_name: bool) -> Prediction | Gap:
     for file in case.modules:
         if isinstance(file.found, Fault):
             return _refused(case, file.path, file.found)
@@ -67,7 +74,7 @@ def _laid(case: Case, overlay: Overlay, *, by_name: bool) -> Prediction | Gap:
             return explained(replace(case, phase="recognise", error=error, subject=file.path))
         if overlay.mixed:
             return Gap(f"{file.path} is a checkpoint of another kind: its UNet overwrites the other's", "unsupported")
-    return explained(assembled(case, overlay.base, parted(overlay)))
+    return explained(assembled(case, overlay.base, parted(overlay), unet))
 
 
 def ordered(header: Header, *, by_name: bool) -> StateDict:
@@ -77,9 +84,9 @@ def ordered(header: Header, *, by_name: bool) -> StateDict:
     return dict(header.tensors)
 
 
-def assembled(case: Case, base: Base, parts: Parts) -> Case:
+def assembled(case: Case, base: Base, parts: Parts, unet: Unet) -> Case:
     """The case after every part was built, or the first failed."""
-    built: list[Built] = list(build(base, parts))
+    built: list[Built] = list(build(base, parts, unet))
     last = built[-1]
     printed = (parts.line, *(line for part in built for line in part.printed))
     phase = last.phase if last.error else "loaded"
@@ -102,8 +109,10 @@ def _refused(case: Case, path: str, fault: Fault) -> Prediction:
     )
 
 
-def _no_engine(case: Case, broken: bool) -> Case:  # noqa: FBT001 - whether a module cannot be read
-    error = LoadError("ValueError", UNRECOGNISED, NO_UNET)
+def _no_engine(case: Case, header: Header) -> Case:
+    cause = lookup_failed(prefixed(header.tensors)) or NO_UNET
+    error = LoadError("ValueError", UNRECOGNISED, cause)
     if case.found.family in KNOWN_WITHOUT_ENGINE:
+        broken = any(isinstance(file.found, Fault) for file in case.modules)
         error = LoadError("ValueError", UNRECOGNISED) if broken else LoadError("TypeError", NO_ENGINE)
     return replace(case, phase="recognise", error=error, subject=case.checkpoint)

@@ -11,6 +11,7 @@ from forgediag.forge.autoencoder.expected import network as autoencoder
 from forgediag.forge.families import Base
 from forgediag.forge.loading.networks import CLIPS, clip, t5
 from forgediag.forge.loading.split import Parts, group_of
+from forgediag.forge.loading.unet import Unet
 from forgediag.forge.state_dict import Loaded, StateDict, load
 from forgediag.model import LoadError, LoadPhase
 
@@ -57,7 +58,7 @@ class Built:
     mute: int = 0
 
 
-def build(base: Base, parts: Parts) -> Iterator[Built]:
+def build(base: Base, parts: Parts, unet: Unet) -> Iterator[Built]:
     """Each part as Forge builds it; the last one is the one that fails, if any does."""
     dicts = dict(parts.dicts)
     if base == "chroma":
@@ -70,20 +71,22 @@ def build(base: Base, parts: Parts) -> Iterator[Built]:
         encoders = TEXT_ENCODERS[group_of(base)]
     for component in sorted({*encoders, *dicts.keys() - {"vae"}} | {"vae"}):
         found = dicts.get(component, {})
-        built = _part(base, component, encoders.get(component, ""), found)
+        built = _part(base, component, encoders.get(component, ""), found, unet)
         yield built
         if built.error is not None:
             return
 
 
-def _part(base: Base, component: str, encoder: str, tensors: StateDict) -> Built:
+def _part(base: Base, component: str, encoder: str, tensors: StateDict, unet: Unet) -> Built:
     if component == "vae":
         return _vae(base, tensors)
     if encoder:
         return _text_encoder(base, component, encoder, tensors)
     if len(tensors) <= ENOUGH:
         return Built(component, "", "unet", error=_absent("model"))
-    return Built(component, "", "unet")
+    if isinstance(unet.network, LoadError):
+        return Built(component, "", "unet", error=unet.network)
+    return _built(component, "", "unet", load(unet.network, tensors), (unet.name, unet.name))
 
 
 def _absent(kind: str) -> LoadError:

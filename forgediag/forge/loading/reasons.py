@@ -67,12 +67,26 @@ def _reason(case: Case) -> Reason:
     if case.phase == "recognise":
         return _unrecognised(case, name)
     last = case.built[-1]
+    if case.error is not None and case.error.type != "AssertionError" and last.phase == "unet":
+        return _unfit(case)
     if case.error is not None and case.error.type == "RuntimeError":
         return _mismatch(case, last)
     return _absent(case, last)
 
 
+def _unfit(case: Case) -> Reason:
+    """A UNet that Forge takes for one of its family and cannot build or fill."""
+    name, family = base_name(case.checkpoint), case.found.family
+    fix = ("Download the file again, or use another release of the model.",)
+    if case.error is not None and case.error.type == "RuntimeError":
+        return Reason(case.checkpoint, f"the UNet in {name} has layers of other sizes than one of {family}", fix)
+    return Reason(case.checkpoint, f"the UNet in {name} is not whole: {family} has more layers than it holds", fix)
+
+
 def _unrecognised(case: Case, name: str) -> Reason:
+    if case.found.base is not None and case.subject == case.checkpoint:
+        cause = f"{name} lacks a tensor that Forge looks up to tell what kind of {case.found.base} it is"
+        return Reason(case.subject, cause, ("Download the file again, or use another release of the model.",))
     if case.subject != case.checkpoint:
         cause = f"{name} lacks a tensor that Forge renames for a {case.found.family} checkpoint"
         return Reason(case.subject, cause, ("Use another release of this text encoder, or unselect it.",))
@@ -184,7 +198,7 @@ def absent_parts(case: Case) -> list[str]:
 
 def _gap(case: Case, built: Built) -> str:
     source = base_name(giver(case, "VAE" if built.phase == "vae" else built.encoder))
-    what = "VAE" if built.phase == "vae" else _spoken(built)
+    what = "UNet" if built.phase == "unet" else _spoken(built)
     if built.mute:
         return f"{source}: {built.mute} weights of the {what} are missing: Forge loads it, and fails when it is used"
     return f"{source}: {built.missing} tensors of the {what} are missing: Forge fills them with leftover memory"

@@ -68,9 +68,15 @@ def split(checkpoint: Mapping[str, Tensor], modules: Sequence[StateDict], base: 
 
 
 def start(checkpoint: Mapping[str, Tensor], base: Base) -> Overlay:
-    """A checkpoint before any module; its names get the UNet's prefix where none has it."""
-    bare = not any(name.startswith("model.diffusion_model") for name in checkpoint)
-    return Overlay({f"{UNET_PREFIX}{name}": t for name, t in checkpoint.items()} if bare else dict(checkpoint), base)
+    """A checkpoint before any module."""
+    return Overlay(prefixed(checkpoint), base)
+
+
+def prefixed(checkpoint: Mapping[str, Tensor]) -> StateDict:
+    """The names with the UNet's prefix where none has it (Forge dfdcbab, backend/loader.py)."""
+    if any(name.startswith("model.diffusion_model") for name in checkpoint):
+        return dict(checkpoint)
+    return {f"{UNET_PREFIX}{name}": tensor for name, tensor in checkpoint.items()}
 
 
 def parted(overlay: Overlay) -> Parts:
