@@ -219,9 +219,9 @@ def plannable(path: str) -> Header | Fault | Gap:
         found = read_header(path)
     except OSError as error:
         return Gap(f"{base_name(path)} cannot be read: {error.strerror or error}", "missing")
-    if isinstance(found, Header) and not found.tensors and found.format != "safetensors":
-        what = "is a pickle" if found.format == "pickle" else "has a longer header than is read here"
+    if isinstance(found, Header) and found.unread is not None:
         return Gap(
-            f"{base_name(path)} {what}, so its tensors are not known; a safetensors file can be planned", "missing"
+            f"{base_name(path)}: its tensors are not known ({found.unread}); a safetensors file can be planned",
+            "missing",
         )
     return found

@@ -197,6 +197,7 @@ class Watch:
             jobs=tuple(self.jobs),
             verification=self.local.verification,
             changes=tuple(self.changes),
+            unfinished=self.local.unfinished,
         )
 
     def _ledger(self, forge: Known[Forge], process: Known[Process]) -> Ledger | None:

@@ -59,7 +59,15 @@ class Watchers:
 
     def _watch(self, target: TargetConfig) -> Watch:
         config = self._config
-        local = LocalFacts(target, self._hasher, self._sweep(target), self._records, clock=self._clock, wall=self._wall)
+        local = LocalFacts(
+            target,
+            self._hasher,
+            self._sweep(target),
+            self._records,
+            state_dir(config),
+            clock=self._clock,
+            wall=self._wall,
+        )
         on_job = partial(self._job, target.name)
         watch = Watch(target, config.pace, local, self._gpus, on_job=on_job, clock=self._clock, wall=self._wall)
         if self._remember is not None:

@@ -10,7 +10,7 @@ from forgediag_checks.integrity import model_file_genuine
 from forgediag_checks.jobs import job_memory_growth, job_steps_slower, memory_manager_as_known
 from forgediag_checks.loading import model_will_load
 from forgediag_checks.memory import gpu_other_processes, inference_memory_range, torch_fragmentation
-from forgediag_checks.options import options_readable, selected_model_missing
+from forgediag_checks.options import options_readable, probe_unfinished, selected_model_missing
 from forgediag_checks.packages import bitsandbytes, python_packages, python_version
 from forgediag_checks.renamed import model_file_renamed
 from forgediag_checks.safety import model_file_safe
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     forge_reachable,
     # What breaks every client, then what breaks the selected model: causes before their effects.
     options_readable,
+    probe_unfinished,
     selected_model_missing,
     model_file_whole,
     model_file_genuine,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from forgediag.check import Problem, check
 from forgediag.forge.selection import base_name, checkpoint_of, module_of
-from forgediag.model import Listing, Options, Severity
+from forgediag.model import Listing, Options, Severity, Target
 
 
 @check(
@@ -76,3 +77,43 @@ def selected_model_missing(options: Options, listing: Listing) -> Iterator[Probl
                     "A module added while Forge runs is listed after a restart, or Refresh in the web page.",
                 ),
             )
+
+
+@check(
+    "probe-unfinished",
+    title="No probe has left its own selection in Forge",
+    why=(
+        "A live probe or a cure selects other files for a while. When it is killed in the middle they stay selected,"
+        " and the next generation of every client uses them."
+    ),
+    severity=Severity.WARNING,
+    fix=("forgediag doctor --cure puts back what was selected before, and reads it back.",),
+)
+def probe_unfinished(target: Target) -> Iterator[Problem]:
+    """The journal that a probe writes before it selects anything, where its process is gone."""
+    left = target.unfinished
+    if left is None:
+        return
+    if left.unreadable is not None:
+        yield Problem(
+            left.path,
+            left.unreadable,
+            fix=("Look into the file, set these options in Forge yourself, and delete it.",),
+        )
+        return
+    before = ", ".join(f"{key} {_short(value)}" for key, value in left.values.items())
+    yield Problem(
+        ", ".join(left.values),
+        f"a probe that was killed has left its own selection in Forge; before, it had {before}",
+        evidence={"before": dict(left.values), "journal": left.path},
+        fix=(
+            "forgediag doctor --cure puts it back, and reads it back.",
+            "Or set these options yourself (forgediag options set), and delete the journal.",
+        ),
+    )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(base_name(str(item)) for item in cast("list[object]", value)) + "]"
+    return repr(value)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from forgediag.actions import Address, NotAppliedError, apply
-from forgediag.actions.journal import Journal, JournalError
 from forgediag.model import Gap, Known, Listing, Options, Progress
 from forgediag.sources.forge import ENDPOINTS, ForgeClient
+from forgediag.sources.undo import Journal, JournalError
 
 CHECKPOINT = "sd_model_checkpoint"
 MODULES = "forge_additional_modules"

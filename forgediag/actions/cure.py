@@ -8,9 +8,9 @@ from typing import Any
 
 from forgediag.actions import Address, Applied, NotAppliedError, apply
 from forgediag.actions.borrow import CHECKPOINT, DTYPE, MODULES, State, idle, put_back, select, state
-from forgediag.actions.journal import Journal, JournalError
 from forgediag.actions.tiny import Outcome, tiny
 from forgediag.forge.selection import base_name, checkpoint_of
+from forgediag.sources.undo import Journal, JournalError
 
 Tell = Callable[[str], None]
 

@@ -9,10 +9,10 @@ from typing import Any
 from forgediag.actions import Address, NotAppliedError
 from forgediag.actions.borrow import CHECKPOINT, MODULES, State, recover, state
 from forgediag.actions.cure import Cured, Tell, Variant, borrowed, cure_stuck
-from forgediag.actions.journal import Journal
 from forgediag.actions.tiny import Outcome, tiny
 from forgediag.forge.selection import base_name, checkpoint_of
 from forgediag.model import Listing
+from forgediag.sources.undo import Journal
 
 SAMPLES = "samples_format"
 

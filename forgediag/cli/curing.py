@@ -8,7 +8,6 @@ from forgediag.actions import Address, NotAppliedError, apply
 from forgediag.actions.borrow import BORROWED, recover, state
 from forgediag.actions.cure import RESTART, cure_options, cure_stuck
 from forgediag.actions.defaults import option_defaults
-from forgediag.actions.journal import Journal
 from forgediag.actions.tiny import Outcome, tiny
 from forgediag.cli import NotDone
 from forgediag.cli.here import running_forge
@@ -16,6 +15,7 @@ from forgediag.cli.probe_live import tell
 from forgediag.cli.writing import address_of, note
 from forgediag.config import Config, state_dir
 from forgediag.model import Gap
+from forgediag.sources.undo import Journal
 
 INFERENCE = "forge_inference_memory"
 AT_START = 1024.0

@@ -4,50 +4,88 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from forgediag.cli import NothingKnown, Settings, probe_deep, probe_live
+from forgediag.cli import Failure, NothingKnown, Settings, probe_deep, probe_live
+from forgediag.cli.probe_names import Files, Names
 from forgediag.cli.probe_part import Part, joined
 from forgediag.forge.autoencoder.place import find
+from forgediag.forge.families import LATENT_CHANNELS
 from forgediag.forge.loading import File, predict
+from forgediag.forge.loading.alone import fits
 from forgediag.model import Gap, Header, Prediction
-from forgediag.sources.headers import read_header
 
 
 @click.command("probe")
-@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.argument("file", metavar="[FILE]", required=False)
 @click.option("--module", "modules", multiple=True, metavar="FILE", help="A VAE or text encoder file, in the order "
               "Forge's VAE / Text Encoder box has them. May be given more than once.")  # fmt: skip
+@click.option("--for", "whole", metavar="CHECKPOINT|FAMILY", help="Take FILE as a module of this checkpoint, or of any "
+              f"checkpoint of a family: {', '.join(LATENT_CHANNELS)}.")  # fmt: skip
+@click.option("--no-modules", is_flag=True, help="Without the modules that the running Forge has set now.")
 @click.option("--deep", is_flag=True, help="Also run the VAE on the CPU: NaN, one-coloured pictures, what leaves fp16.")
 @click.option("--live", is_flag=True, help="Also ask Forge for a 64x64 picture with these files, and put all back.")
 @click.option("--prove", is_flag=True, help="After --live, ask for one more with the selection put back.")
 @click.option("--wait", default=600.0, metavar="S", help="Seconds that Forge may take for a picture. Default: 600.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
-def command(settings: Settings, /, checkpoint: str, modules: tuple[str, ...], as_json: bool, **asked: Any) -> None:  # noqa: FBT001
-    """Whether Forge will load CHECKPOINT with these modules, and the exact error if not.
+def command(settings: Settings, /, file: str | None, as_json: bool, **asked: Any) -> None:  # noqa: FBT001
+    """Whether Forge will load FILE, a checkpoint, with these modules, and the exact error if not.
 
-    Read from the files' headers alone, unless --deep or --live. Exit status: 0 it loads, 1 it will not, 3 a file
-    cannot be read.
+    Read from the files' headers alone, unless --deep or --live. Files are paths, or names that a running Forge lists.
+    Without FILE: what it has selected. Without --module: with those it has set now, for they stay when the checkpoint
+    changes. Exit status: 0 it loads, 1 it will not, 3 a file cannot be read.
     """
-    files = [opened(path) for path in (checkpoint, *modules)]
-    alone = asked["deep"] and not modules and is_vae(files[0])
-    made = Gap("a VAE alone", expected=True) if alone else predict(files[0], files[1:])
+    config = settings.config()
+    files, made = predicted(Names(config), file, asked)
     if isinstance(made, Gap) and not asked["deep"] and not asked["live"]:
         raise NothingKnown(made.reason)
-    parts = [static(made)]
+    parts = [named(files), static(made)]
     if asked["deep"]:
-        parts.append(probe_deep.part(files, made))
+        parts.append(probe_deep.part(files.all, made))
     if asked["live"]:
-        parts.append(probe_live.part(settings.config(), files, made, prove=asked["prove"], wait=asked["wait"]))
+        if files.checkpoint is None:
+            raise Failure("--live wants a checkpoint: give it as FILE, or its name with --for")
+        parts.append(probe_live.part(config, files.all, made, prove=asked["prove"], wait=asked["wait"]))
     if as_json:
         click.echo(json.dumps(joined(parts), indent=1))
     else:
         click.echo("\n".join(line for part in parts for line in part.lines))
     sys.exit(int(any(part.failed for part in parts)))
+
+
+def predicted(names: Names, file: str | None, asked: Mapping[str, Any]) -> tuple[Files, Prediction | Gap]:
+    """The files asked about, and what Forge will make of them.
+
+    Raises:
+        Failure: --for without a file. NothingKnown: a file cannot be read.
+    """
+    modules, whole = asked["modules"], asked["whole"]
+    if whole is not None:
+        if file is None:
+            raise Failure("--for wants the FILE that is to fit")
+        base = next((base for base in LATENT_CHANNELS if base == whole), None)
+        files = names.resolve(None if base else whole, (file, *modules), lone=base is not None)
+        return files, fits(base, files.modules) if base else _play(files)
+    if asked["deep"] and file is not None and not modules and is_vae(names.checkpoint(file)):
+        return Files(names.checkpoint(file)), Gap("a VAE alone", expected=True)
+    files = names.resolve(file, modules, kept=not asked["no_modules"])
+    return files, _play(files)
+
+
+def _play(files: Files) -> Prediction | Gap:
+    assert files.checkpoint is not None  # noqa: S101 - resolved to one, or not known at all
+    return predict(files.checkpoint, files.modules)
+
+
+def named(files: Files) -> Part:
+    """What was assumed of the files, and names that Forge drops."""
+    findings = [_finding("warning", name, why, ("Give the file's whole name.",)) for name, why in files.dropped]
+    lines = [*files.assumed, *(f"{why}." for _, why in files.dropped)]
+    return Part({"assumed": list(files.assumed), "findings": findings}, [f"({line})" for line in lines])
 
 
 def is_vae(file: File) -> bool:
@@ -64,18 +102,6 @@ def static(made: Prediction | Gap) -> Part:
         return Part({}, [])
     unknown = _finding("unknown", "", made.reason, ())
     return Part({"loads_ok": None, "findings": [unknown]}, [f"What Forge will do is not known: {made.reason}."])
-
-
-def opened(path: str) -> File:
-    """A file with its header, or what is wrong with it.
-
-    Raises:
-        NothingKnown: it cannot be read.
-    """
-    try:
-        return File(str(Path(path).absolute()), read_header(path))
-    except OSError as error:
-        raise NothingKnown(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def document(made: Prediction) -> dict[str, Any]:

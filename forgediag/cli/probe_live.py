@@ -44,9 +44,9 @@ def tell(line: str) -> None:
 def _asked(config: Config, paths: Sequence[str], *, prove: bool, wait: float) -> LiveProbe:
     from forgediag.actions import NotAppliedError  # noqa: PLC0415 - imports httpx
     from forgediag.actions.borrow import BORROWED  # noqa: PLC0415
-    from forgediag.actions.journal import Journal  # noqa: PLC0415
     from forgediag.actions.live import live  # noqa: PLC0415
     from forgediag.cli.writing import address_of, note  # noqa: PLC0415
+    from forgediag.sources.undo import Journal  # noqa: PLC0415
 
     forge = running_forge(config)
     if isinstance(forge, Gap):

@@ -10,10 +10,11 @@ from forgediag.forge import dtypes
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Detection, Part, detect
 from forgediag.forge.layers import layer, modules, plain, total_elements
-from forgediag.forge.loading import UNRECOGNISED, File, ordered, predict
+from forgediag.forge.loading import UNRECOGNISED, File, predict
 from forgediag.forge.loading.build import ENOUGH, TEXT_ENCODERS
 from forgediag.forge.loading.networks import CLIPS
 from forgediag.forge.loading.overlay import MaskedError
+from forgediag.forge.loading.play import ordered
 from forgediag.forge.loading.split import group_of, split, unet_name
 from forgediag.forge.parts import Stages
 from forgediag.forge.text_encoders import TextParts, encoders_of, t5_storage, text_stages

@@ -136,7 +136,7 @@ def _unet_family(shapes: Shapes, tensors: Tensors) -> Found | None:
         return _sd3(shapes)
     for key, name in _REFUSED.items():
         if key in shapes:
-            return None, name
+            return (None, name) if _matches(name, shapes) else None
     if _FLUX in shapes:
         if "guidance_in.in_layer.weight" in shapes:
             return "flux-dev", ""
@@ -159,6 +159,13 @@ _SD3, _FLUX, _LDM = (
 )
 _TELLING = (_SD3, *_REFUSED, _FLUX, _LDM)
 """A UNet has one of these tensors."""
+
+
+def _matches(name: str, shapes: Shapes) -> bool:
+    """Whether huggingface_guess finds a model for what it took for one of these (model_list.py)."""
+    if name == "auraflow":
+        return shapes.get("cond_seq_linear.weight", ())[1:2] == (2048,)
+    return name != "stable-cascade" or bool({"clip_txt_mapper.weight", "clip_mapper.weight"} & shapes.keys())
 
 
 def _sd3(shapes: Shapes) -> Found | None:

@@ -1,6 +1,6 @@
 """The nouns: what was observed, what was judged about it, what is advised. Bytes and seconds unless a name says MB."""
 
-from forgediag.model.change import Cause, OptionChange, VerdictChange
+from forgediag.model.change import Cause, OptionChange, Unfinished, VerdictChange
 from forgediag.model.files import Fault, FileFormat, Files, Header, ModelFile, Role, Tensor
 from forgediag.model.forge import (
     Checkpoint,
@@ -124,6 +124,7 @@ __all__ = [
     "Tensor",
     "TorchMemory",
     "Troubled",
+    "Unfinished",
     "Verdict",
     "VerdictChange",
     "Verification",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Cause = Literal["forgediag", "page", "restart", "other"]
@@ -29,3 +30,15 @@ class VerdictChange:
     at: float
     verdict: str
     findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a probe that was killed left selected in Forge: options still to be put back, from the journal at `path`.
+
+    `unreadable` says why the journal does not tell; `values` are empty then.
+    """
+
+    path: str
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unreadable: str | None = None

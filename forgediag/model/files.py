@@ -36,12 +36,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A model file's header: tensors by name in file order. `doubt` is what is odd about it though Forge reads it."""
+    """A model file's header: tensors by name in file order. `doubt` is what is odd about it though Forge reads it.
+
+    `unread` says why the tensors are not known here, though Forge may read them.
+    """
 
     format: FileFormat
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     doubt: Fault | None = None
+    unread: str | None = None
 
 
 Role = Literal["checkpoint", "module", "lora", "embedding", "controlnet", "hypernetwork", "upscaler", "other"]

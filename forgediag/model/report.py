@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from forgediag.model.change import OptionChange
+from forgediag.model.change import OptionChange, Unfinished
 from forgediag.model.files import Files
 from forgediag.model.forge import Forge
 from forgediag.model.job import Job, Ledger, Outcome, PhaseName
@@ -22,7 +22,8 @@ class Target:
     """One configured Forge at one moment, joined with what this machine knows of it.
 
     `ledger` shares out its card's memory; `jobs` are the last generations and `changes` the last changed options, the
-    newest last. `verification` says whether its files are still what they were.
+    newest last. `verification` says whether its files are still what they were; `unfinished` is what a killed probe
+    has left selected.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     jobs: tuple[Job, ...] = ()
     verification: Known[Verification] = NOT_VERIFIED
     changes: tuple[OptionChange, ...] = ()
+    unfinished: Unfinished | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from forgediag.config import TargetConfig
-from forgediag.model import NOT_VERIFIED, Files, Flags, Forge, Gap, Install, Known, Process, Verification
+from forgediag.model import NOT_VERIFIED, Files, Flags, Forge, Gap, Install, Known, Process, Unfinished, Verification
 from forgediag.sources.files import FileReader, Hashes
 from forgediag.sources.host import ProcessFinder, is_local
 from forgediag.sources.install import read_install, saved_at
@@ -17,6 +18,7 @@ from forgediag.sources.records import Records
 from forgediag.sources.shelves import forge_folders
 from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
+from forgediag.sources.undo import Journal
 
 NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
 
@@ -30,6 +32,7 @@ class LocalFacts:
         hashes: Hashes | None,
         sweep: Sweep | None = None,
         records: Records | None = None,
+        journals: Path | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -41,6 +44,7 @@ class LocalFacts:
             hashes: where SHA-256s come from; None when they are not wanted.
             sweep: verifies its files in the background; None when that is not wanted.
             records: what is remembered of files; None remembers nothing longer than this process lives.
+            journals: the folder in which probes keep what they have to put back; None looks for none.
             clock: monotonic seconds.
             wall: Unix seconds.
         """
@@ -56,6 +60,8 @@ class LocalFacts:
         self.verification: Known[Verification] = NOT_VERIFIED
         self._sweep = sweep
         self._url = ""
+        self._journals = journals
+        self.unfinished: Unfinished | None = None
 
     def process(self) -> Known[Process]:
         """Forge's process as it is now: cheap."""
@@ -72,6 +78,7 @@ class LocalFacts:
         started = self._clock()
         finder.find()
         process = finder.read()
+        self.unfinished = None if self._journals is None else Journal(self._journals, self._url).abandoned()
         self.install = self._read_install(process)
         if isinstance(self.install, Install):
             self.install = replace(self.install, saved=saved_at(self.install.directory, _settings_file(forge)))

@@ -19,9 +19,9 @@ from forgediag.actions import Address, NotAppliedError
 from forgediag.actions.borrow import idle, state
 from forgediag.actions.cure import cure_options, cure_stuck, variants
 from forgediag.actions.defaults import option_defaults
-from forgediag.actions.journal import Journal, JournalError
 from forgediag.actions.live import LiveProbe, live
 from forgediag.actions.tiny import STUCK, tiny
+from forgediag.sources.undo import Journal, JournalError
 from forgediag.testing.forge import ForgeThread, Pace, Setup
 from forgediag.testing.forge.files import CHECKPOINTS, MODULES, Module
 

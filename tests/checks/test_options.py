@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from forgediag.model import Listing, Options
-from forgediag.testing.facts import LISTING, options, problems
-from forgediag_checks.options import options_readable, selected_model_missing
+from dataclasses import replace
+
+from forgediag.model import Listing, Options, Unfinished
+from forgediag.testing.facts import LISTING, TARGET, options, problems
+from forgediag_checks.options import options_readable, probe_unfinished, selected_model_missing
 
 
 def test_an_option_of_a_wrong_type_is_named_with_its_cure() -> None:
@@ -35,3 +37,16 @@ def test_a_module_that_is_not_listed_is_named() -> None:
 def test_an_empty_list_of_checkpoints_says_what_forge_will_say() -> None:
     (problem,) = problems(selected_model_missing, Listing((), LISTING.modules))
     assert "You do not have any model!" in problem.message
+
+
+def test_what_a_killed_probe_left_is_told_with_what_was_before() -> None:
+    assert problems(probe_unfinished, TARGET) == []
+    left = Unfinished(
+        "/s/undo-1.json", {"sd_model_checkpoint": "a", "forge_additional_modules": ["/f/VAE/ae.safetensors"]}
+    )
+    (problem,) = problems(probe_unfinished, replace(TARGET, unfinished=left))
+    assert "before, it had sd_model_checkpoint 'a', forge_additional_modules [ae.safetensors]" in problem.message
+    assert problem.fix is not None
+    assert "doctor --cure" in problem.fix[0]
+    (problem,) = problems(probe_unfinished, replace(TARGET, unfinished=Unfinished("/s/undo-1.json", unreadable="cut")))
+    assert problem.message == "cut"

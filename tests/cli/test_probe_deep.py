@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,9 @@ def test_the_document_names_layer_and_formats(run: Run, tmp_path: Path, checkpoi
 
 
 def test_what_cannot_be_run_is_unknown_and_no_failure(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "clip.gguf"
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    path = tmp_path / "old.ckpt"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
     ended = run("probe", path, "--deep", "--json")
     assert ended.status == 0
     assert ended.json["verdict"] == "unknown"
@@ -176,6 +178,9 @@ def test_ended_in_the_middle_everything_is_put_back(
             assert modules == []
             while running.call(lambda it: it.engine.state.job):
                 time.sleep(0.05)
+            told = run("--forge", running.url, "doctor", "--json").json["findings"]
+            (left,) = [finding for finding in told if finding["check"] == "probe-unfinished"]
+            assert left["evidence"]["before"][MODULE_LIST] == config[MODULE_LIST]
             assert "put back what a probe that was killed" in run("--forge", running.url, "doctor", "--cure").err
         assert running.call(lambda it: it.options.value(MODULE_LIST)) == config[MODULE_LIST]
 

@@ -157,7 +157,7 @@ def test_an_open_clip_l_is_renamed_for_a_flux() -> None:
 
 
 def test_names_that_are_not_known_are_a_gap() -> None:
-    assert isinstance(predict(File("x.ckpt", Header("pickle", {}))), Gap)
+    assert isinstance(predict(File("x.ckpt", Header("pickle", {}, unread="too long"))), Gap)
     sdxl = File("c", Header("safetensors", plain(loads.checkpoint("sdxl"), "F16")))
     whole = File("w", Header("safetensors", plain(loads.module("whole-sd15"), "F16")))
     assert isinstance(predict(sdxl, [whole]), Gap)

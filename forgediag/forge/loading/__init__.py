@@ -9,17 +9,13 @@ from forgediag.forge.families import Base, detect
 from forgediag.forge.loading.build import Built, build
 from forgediag.forge.loading.file import File
 from forgediag.forge.loading.overlay import MaskedError, Overlay
-from forgediag.forge.loading.reading import unreadable
+from forgediag.forge.loading.play import UNRECOGNISED, masked, ordered, refused
 from forgediag.forge.loading.reasons import Case, explained
 from forgediag.forge.loading.split import Parts, parted, prefixed, start
 from forgediag.forge.loading.unet import Unet, expected, lookup_failed
-from forgediag.forge.state_dict import StateDict
 from forgediag.model import Fault, Gap, Header, LoadError, Prediction
 
-__all__ = ["File", "predict"]
-
-UNRECOGNISED = "Failed to recognize model type!"
-"""Forge answers this whatever goes wrong until the files are split into parts (Forge dfdcbab, backend/loader.py)."""
+__all__ = ["UNRECOGNISED", "File", "predict"]
 
 NO_ENGINE = "join() argument must be str, bytes, or os.PathLike object, not 'NoneType'"
 """The message of the TypeError for a family huggingface_guess knows and Forge has no folder for."""
@@ -45,11 +41,11 @@ def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = T
         The prediction, or a gap where a header holds no names: a pickle that was not opened.
     """
     for file in (checkpoint, *modules):
-        if isinstance(file.found, Header) and not file.found.tensors and file.found.format != "safetensors":
-            return Gap(f"the names of the tensors in {file.path} are not known here", "unsupported")
+        if isinstance(file.found, Header) and file.found.unread is not None:
+            return Gap(f"the tensors in {file.path} are not known here: {file.found.unread}", "unsupported")
     case = Case(checkpoint.path, tuple(modules))
     if isinstance(checkpoint.found, Fault):
-        return _refused(case, checkpoint.path, checkpoint.found)
+        return refused(case, checkpoint.path, checkpoint.found)
     found = detect(checkpoint.found)
     case = replace(case, found=found)
     if found.base is None:
@@ -57,31 +53,22 @@ def predict(checkpoint: File, modules: Sequence[File] = (), *, by_name: bool = T
     overlay = start(ordered(checkpoint.found, by_name=by_name), found.base)
     try:
         unet = expected(found.base, overlay.tensors)
-    except MaskedError as masked:
-        error = LoadError("ValueError", UNRECOGNISED, str(masked))
-        return explained(replace(case, phase="recognise", error=error, subject=case.checkpoint))
+    except MaskedError as error:
+        return masked(case, error, case.checkpoint)
     return _laid(case, overlay, unet, by_name=by_name)
 
 
 def _laid(case: Case, overlay: Overlay, unet: Unet, *, by_name: bool) -> Prediction | Gap:
     for file in case.modules:
         if isinstance(file.found, Fault):
-            return _refused(case, file.path, file.found)
+            return refused(case, file.path, file.found)
         try:
             overlay.lay(ordered(file.found, by_name=by_name))
-        except MaskedError as masked:
-            error = LoadError("ValueError", UNRECOGNISED, str(masked))
-            return explained(replace(case, phase="recognise", error=error, subject=file.path))
+        except MaskedError as error:
+            return masked(case, error, file.path)
         if overlay.mixed:
             return Gap(f"{file.path} is a checkpoint of another kind: its UNet overwrites the other's", "unsupported")
     return explained(assembled(case, overlay.base, parted(overlay), unet))
-
-
-def ordered(header: Header, *, by_name: bool) -> StateDict:
-    """The tensors as Forge's dict has them."""
-    if by_name and header.format == "safetensors":
-        return dict(sorted(header.tensors.items()))
-    return dict(header.tensors)
 
 
 def assembled(case: Case, base: Base, parts: Parts, unet: Unet) -> Case:
@@ -91,22 +78,6 @@ def assembled(case: Case, base: Base, parts: Parts, unet: Unet) -> Case:
     printed = (parts.line, *(line for part in built for line in part.printed))
     phase = last.phase if last.error else "loaded"
     return replace(case, phase=phase, error=last.error, printed=printed, built=tuple(built), parts=parts)
-
-
-def _refused(case: Case, path: str, fault: Fault) -> Prediction:
-    reading = unreadable(path, fault)
-    error = LoadError("ValueError", UNRECOGNISED, reading.cause)
-    return explained(
-        replace(
-            case,
-            phase="read",
-            error=error,
-            printed=reading.printed,
-            renamed=reading.renamed,
-            subject=path,
-            fault=fault,
-        )
-    )
 
 
 def _no_engine(case: Case, header: Header) -> Case:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from forgediag.forge.autoencoder import convert
@@ -72,6 +72,20 @@ def build(base: Base, parts: Parts, unet: Unet) -> Iterator[Built]:
     for component in sorted({*encoders, *dicts.keys() - {"vae"}} | {"vae"}):
         found = dicts.get(component, {})
         built = _part(base, component, encoders.get(component, ""), found, unet)
+        yield built
+        if built.error is not None:
+            return
+
+
+def given(base: Base, parts: Parts, taken: Collection[str]) -> Iterator[Built]:
+    """Only the parts that modules gave ("VAE", "clip_l", ...), in Forge's order, up to the first that fails."""
+    names = {"text_encoder_2": "t5xxl"} if base == "chroma" else TEXT_ENCODERS[group_of(base)]
+    wanted = {component: encoder for component, encoder in names.items() if encoder in taken}
+    vae = ["vae"] if "VAE" in taken else []
+    for component in (*sorted(wanted), *vae):
+        tensors = parts.dicts.get(component, {})
+        encoder = wanted.get(component, "")
+        built = _text_encoder(base, component, encoder, tensors) if encoder else _vae(base, tensors)
         yield built
         if built.error is not None:
             return

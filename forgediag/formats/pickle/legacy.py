@@ -67,7 +67,8 @@ def _tar(window: Window) -> Reading:
                 break
         at += _TAR + -(-length // _TAR) * _TAR
     trick = "it is a tar archive as torch 0.3 wrote them: torch unpickles every member"
-    return Reading(Header("pickle", {}), findings.safety(trick, unread="its tensors are not read here"))
+    unread = "its tensors are not read here"
+    return Reading(Header("pickle", {}, unread=unread), findings.safety(trick, unread=unread))
 
 
 def _streams(window: Window, data: bytes) -> tuple[Reading, bool]:
@@ -97,7 +98,7 @@ def _stopped(worked: Worked, findings: Findings, *, more: bool, first: bool) -> 
     stopped = worked.stopped
     if stopped is None or (stopped.short and more):
         reason = worked.exceeded or f"its pickles are longer than the {limits.PICKLE:,} bytes that are read here"
-        return Reading(Header("pickle", {}), findings.safety(unread=reason))
+        return Reading(Header("pickle", {}, unread=reason), findings.safety(unread=reason))
     wrong = broken(stopped, "")
     if first and not stopped.short:
         message = "the file is no zip archive and no pickle, so torch.load cannot read it"

@@ -50,7 +50,8 @@ def read_zip(window: Window) -> Reading:
         wrong = _main(window, main, records, root, state)
     uses = [(name, f"{root}/data/{storage.key}", storage.dtype) for name, _, storage in state.storages()]
     names, dtypes = {name: place for name, place, _ in uses}, {place: dtype for _, place, dtype in uses}
-    return Reading(wrong or Header("pickle", state.tensors(), state.metadata), safety, names, dtypes)
+    header = Header("pickle", state.tensors(), state.metadata, unread=main.exceeded if main else None)
+    return Reading(wrong or header, safety, names, dtypes)
 
 
 def _main(window: Window, worked: Worked, records: tuple[Record, ...], root: str, state: State) -> Fault | None:

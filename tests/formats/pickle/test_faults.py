@@ -284,7 +284,7 @@ def test_a_frame_within_a_frame_changes_nothing() -> None:
 def test_a_bomb_of_opcodes_is_left_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "OPCODES", 1000)
     found = read(Held(packed(b"\x80\x02" + b"N0" * 500 + b"N.", deflated=True)))
-    assert found.found == Header("pickle", {})
+    assert found.found == Header("pickle", {}, unread="it has more than 1,000 opcodes")
     assert "more than 1,000 opcodes" in str(found.safety.unread)
     assert "more than 1,000 opcodes" in str(scan(Held(streams(b"N0" * 500 + b"N."))).unread)
 

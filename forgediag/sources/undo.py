@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from forgediag.model import Unfinished
+
 SCHEMA = "forgediag.journal/1"
 
 
@@ -65,6 +67,14 @@ class Journal:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JournalError(f"{self.path} says what to put back in Forge and cannot be read: {error}") from error
+
+    def abandoned(self) -> Unfinished | None:
+        """What a process that is gone has left, None while none has."""
+        try:
+            entry = self.read()
+        except JournalError as error:
+            return Unfinished(str(self.path), unreadable=str(error))
+        return Unfinished(str(self.path), entry.values) if entry is not None and entry.abandoned else None
 
     def begin(self, values: Mapping[str, Any], detour: Mapping[str, Any] | None = None) -> None:
         """Keep what is to be put back; on the disk when this returns.
