@@ -143,7 +143,8 @@ def _finding(severity: str, subject: str, message: str, fix: tuple[str, ...]) ->
 def text(made: Prediction) -> str:
     """The page for a person."""
     if made.error is None:
-        lines = [f"Forge will load {made.checkpoint} ({made.family}).", *(f"  but {gap}" for gap in made.gaps)]
+        whole = made.checkpoint if made.checkpoint.endswith(f" {made.family}") else f"{made.checkpoint} ({made.family})"
+        lines = [f"Forge will load {whole}.", *(f"  but {gap}" for gap in made.gaps)]
         return "\n".join(lines) + "\n"
     lines = [f"Forge will not load {made.checkpoint}: {made.cause}.", f"  it answers {made.error.type}:"]
     lines += [f"    {line}" for line in made.error.message.splitlines()]

@@ -31,10 +31,10 @@ def fits(base: Base, modules: Sequence[File]) -> Prediction | Gap:
     """What Forge makes of the parts these modules give a checkpoint of this family, whose own UNet is whole.
 
     Returns:
-        The prediction, its checkpoint "a checkpoint of BASE"; a gap where a header holds no names.
+        The prediction, its checkpoint "any checkpoint of BASE"; a gap where a header holds no names.
     """
     found = Detection(base, base, bare=False, latent_channels=LATENT_CHANNELS[base])
-    case = Case(f"a checkpoint of {base}", tuple(modules), found)
+    case = Case(f"any checkpoint of {base}", tuple(modules), found)
     name, shape = _MARKS[group_of(base)]
     tensors: StateDict = {UNET_PREFIX + name: Tensor("F16", shape, 0)}
     overlay = Overlay(tensors, base)
