@@ -35,8 +35,20 @@ def model_file_whole(files: Files, options: Options, listing: Listing) -> Iterat
                 + ("; the next load of it fails" if gone else ": whether it is whole is not known"),
                 evidence={"reason": reason},
                 severity=Severity.FAILURE if gone else Severity.UNKNOWN,
-                fix=("Put the file back, or select another one.",) if gone else (),
+                fix=_back(path, files) if gone else (),
             )
+
+
+def _back(path: str, files: Files) -> tuple[str, ...]:
+    """How a selected file that is gone comes back."""
+    twin = next((file for file in files.files if file.path == f"{path}.corrupted"), None)
+    if twin is None or twin.fault is not None:
+        return ("Put the file back, or select another one.",)
+    name = base_name(path)
+    return (
+        "Make room in system memory first: Forge renamed the file after a load that failed, and it looks whole.",
+        f"With Forge idle rename {name}.corrupted to {name}, then POST /sdapi/v1/refresh-checkpoints.",
+    )
 
 
 def _faulty(file: ModelFile, fault: Fault) -> Problem:

@@ -17,6 +17,9 @@ Base = Literal[
 UNET_PREFIX = "model.diffusion_model."
 """Where Forge looks for the UNet; it adds the prefix when no tensor has it (backend/loader.py)."""
 
+FEW = 5
+"""Forge looks for a UNet under its prefix where more names than these have it (huggingface_guess, detection.py)."""
+
 Part = Literal["JointTextEncoder", "KModel", "IntegratedAutoencoderKL"]
 """The class names Forge prints for the three parts it loads."""
 TEXT_ENCODER: Part = "JointTextEncoder"
@@ -86,7 +89,9 @@ def detect(header: Header) -> Detection:
     found = None
     if any(prefix + key in tensors for key in _TELLING):  # most files of a library are LoRAs: they end here
         shapes = {name[len(prefix) :]: t.shape for name, t in tensors.items() if name.startswith(prefix)}
-        found = _unet_family(shapes, tensors) if len(shapes) > 5 else None
+        found = _unet_family(shapes, tensors) if len(shapes) > FEW else None
+    if found is None and not bare and sum(name.startswith(UNET_PREFIX) for name in tensors) > FEW:
+        return Detection("unknown", None, bare, None)  # a checkpoint, whatever VAE it has: its UNet is broken
     if found is None:
         family, channels = _looks_like(tensors)
         return Detection(family, None, bare, channels)

@@ -68,7 +68,9 @@ def test_distilled_sdxl_has_sdxls_engine(levels: tuple[tuple[int, int], ...], mi
         (nets.unet(320, ((1, 1), (2, 1), (4, 1), (4, 0)), 1024, 1, adm=2048), "sd2"),
         (nets.unet(320, ((1, 1), (2, 1), (4, 1), (4, 0)), 1024, 1, channels=7), "sd2-7-channel"),
         (nets.unet(320, ((1, 0), (2, 0), (4, 0)), 768, 1), "unknown"),
-        ({f"clf.{i}.weight": (4, 4) for i in range(8)}, "stable-cascade"),
+        ({f"clf.{i}.weight": (4, 4) for i in range(8)} | {"clip_mapper.weight": (4, 4)}, "stable-cascade"),
+        ({f"clf.{i}.weight": (4, 4) for i in range(8)}, "unknown"),
+        ({"double_layers.0.attn.w1q.weight": (8, 8), **{f"a.{i}": (1,) for i in range(9)}}, "unknown"),
         ({"mlp_t5.0.weight": (4, 4)} | {f"blocks.{i}.weight": (4,) for i in range(8)}, "hunyuan-dit"),
         (
             {"joint_blocks.0.context_block.attn.qkv.weight": (4, 4), "x_embedder.proj.weight": (1536, 4, 2, 2)}

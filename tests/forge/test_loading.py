@@ -92,7 +92,11 @@ def test_missing_tensors_load_and_are_told() -> None:
     [
         ({"lora_unet_1.lora_up.weight": (8, 4)}, "ValueError", "a file of the kind lora"),
         ({"a": (4,)}, "ValueError", "holds no UNet of a family"),
-        ({"clf.1.weight": (8, 8), **{f"b.{i}": (1,) for i in range(9)}}, "TypeError", "no engine"),
+        (
+            {"clf.1.weight": (8, 8), "clip_mapper.weight": (8, 8), **{f"b.{i}": (1,) for i in range(9)}},
+            "TypeError",
+            "no engine",
+        ),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_told_by_what_it_is(
@@ -106,7 +110,7 @@ def test_a_file_that_is_no_checkpoint_is_told_by_what_it_is(
 
 def test_a_module_that_cannot_be_read_comes_before_the_missing_engine() -> None:
     broken = File("v.safetensors", Fault("data-cut", "cut", ()))
-    found = alone({"clf.1.weight": (8, 8), **{f"b.{i}": (1,) for i in range(9)}}, broken)
+    found = alone({"clf.1.weight": (8, 8), "clip_mapper.weight": (8, 8), **{f"b.{i}": (1,) for i in range(9)}}, broken)
     assert found.error is not None
     assert found.error.type == "ValueError"
 

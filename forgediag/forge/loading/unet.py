@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forgediag.forge.families import UNET_PREFIX, Base
+from forgediag.forge.families import FEW, UNET_PREFIX, Base
 from forgediag.forge.loading import ldm, transformers
 from forgediag.forge.loading.overlay import MaskedError
 from forgediag.forge.state_dict import Network, Shape
@@ -52,10 +52,6 @@ def lookup_failed(tensors: Mapping[str, Tensor]) -> str | None:
         except MaskedError as masked:
             return str(masked)
     return None
-
-
-FEW = 5
-"""Forge looks for a UNet under its prefix where more than so many names have it (huggingface_guess, detection.py)."""
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
