@@ -14,7 +14,7 @@ _HOME = re.compile(
 """A home folder and whose it is; a name with spaces counts where a separator follows it."""
 
 _SHARE = re.compile(r"(?<![\w:\\/])(\\\\(?:\\\\)?|//)(?![?.\\/])([\w.-]+)(?=[\\/]\S)")
-_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)([^/\s@'\"]*@)?(\[[^\]\s]*\]|[^/\s:?#'\"`,;)<>\]]+)([^\s'\"`<>)]*)")
+_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^/\s@'\"]*@)?(\[[^\]\s]*\]|[^/\s:?#'\"`,;)<>\]]+)([^\s'\"`<>)]*)")
 _OPEN = re.compile(
     r"(?i)^(?:(?:[\w-]+\.)*(?:github\.com|huggingface\.co|pytorch\.org|nvidia\.com|pydantic\.dev)"
     r"|127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])$"
@@ -26,7 +26,7 @@ _QUERY = re.compile(r"([?&][\w.\[\]-]+=)[^&\s]+")
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESSES = (
-    re.compile(r"(?<!\w)[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)*"),
+    re.compile(r"(?<!\w)[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}"),
     re.compile(rf"(?<![\d.])(?!127\.|0\.0\.0\.0)(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.])"),
     re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:)+(?::[0-9a-f]{1,4})+(?![\w:])"),
     re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])"),
@@ -34,7 +34,7 @@ _ADDRESSES = (
 )
 """Mail addresses and `user@host`, IPv4, IPv6 short and long, network cards."""
 _HOSTS = re.compile(
-    r"(?i)\b(?:(?:DESKTOP|LAPTOP|WIN)-[A-Z0-9]{5,}|(?!threading\.)[\w-]+(?:\.[\w-]+)*\.(?:lan|local|fritz\.box|ts\.net))\b"
+    r"(?i)\b(?:(?:DESKTOP|LAPTOP|WIN)-[A-Z0-9]{5,}|(?!threading\.)(?:[\w-]{1,63}\.){1,4}(?:lan|local|fritz\.box|ts\.net))\b"
 )
 
 _VALUE = r"[\"']?(?:\s*[=:]\s*|\s+(?=[^\s:]+:[^\s:]+))[\"']?(?!True\b|USER:PASS\b|None\b)"
@@ -46,7 +46,7 @@ _SECRETS = (
     re.compile(r"(?i)((?:set-)?cookie[\"']?\s*[=:]\s*)()[^\r\n\"']+"),
     re.compile(r"(?i)(--ngrok(?:-auth\w*)?(?:\s+|=))()(?!-)\S+"),
     re.compile(
-        r"(?i)((?:--)?[\w-]*(?:password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key)\b"
+        r"(?i)((?:--)?[\w-]{0,40}(?:password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key)\b"
         rf"{_VALUE})([\"']?)[^\s\"',;]+"
     ),
     re.compile(r"(?i)(\b(?:webhook|hook_url)\b[\"']?\s*[=:]\s*[\"']?)()[^\s\"',;]+"),
