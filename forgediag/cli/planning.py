@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
 from forgediag.cli import Failure, quantities
-from forgediag.plan import Picture, flags_of
+
+if TYPE_CHECKING:
+    from forgediag.plan import Picture
 
 Command = Callable[..., None]
 MOST_IMAGES = 1000
@@ -47,6 +49,8 @@ class Asked:
     @property
     def picture(self) -> Picture:
         """What is to be generated."""
+        from forgediag.plan import Picture  # noqa: PLC0415 - a tenth of a second, which --help does without
+
         width, height = self.size or (None, None)
         return Picture(
             width=width,
@@ -66,6 +70,8 @@ class Asked:
     @property
     def flags(self) -> frozenset[str] | None:
         """Forge's start flags as attributes, None where none were given."""
+        from forgediag.plan import flags_of  # noqa: PLC0415 - as above
+
         return None if self.forge_flags is None else flags_of(self.forge_flags)
 
 

@@ -34,6 +34,13 @@ def test_a_selected_file_that_is_gone_is_a_failure() -> None:
     assert problem.subject == "sd_xl_base_1.0.safetensors"
 
 
+def test_a_selected_file_that_forge_renamed_is_named_with_the_way_back() -> None:
+    twin = replace(model_file(), path=f"{CHECKPOINT}.corrupted", selected=False)
+    (problem,) = problems(model_file_whole, Files((twin,), {CHECKPOINT: "does not exist"}))
+    assert problem.fix is not None
+    assert "rename sd_xl_base_1.0.safetensors.corrupted to sd_xl_base_1.0.safetensors" in problem.fix[1]
+
+
 def test_a_selected_file_that_may_not_be_read_is_unknown() -> None:
     (problem,) = problems(model_file_whole, Files((vae_file(),), {CHECKPOINT: "may not be read"}))
     assert problem.severity is Severity.UNKNOWN

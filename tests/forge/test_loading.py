@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forgediag.forge.loading import File, predict
+from forgediag.forge.loading.alone import fits
 from forgediag.forge.loading.reading import MISSING, missing
 from forgediag.model import Fault, Gap, Header, Prediction, Tensor
 from forgediag.testing import loads
@@ -209,3 +210,34 @@ def test_a_checkpoint_with_an_unfit_vae_of_its_own_is_to_blame_itself() -> None:
     found = alone({**loads.checkpoint("sd15"), **loads.under("first_stage_model.", loads.module("vae-8"))})
     assert found.subject == "x.safetensors"
     assert found.fix == ("Select a VAE made for this family.",)
+
+
+def test_modules_of_every_kind_fit_the_family_they_are_made_for() -> None:
+    def module(name: str) -> File:
+        return File(name, Header("safetensors", plain(loads.module(name), "F16")))
+
+    good = fits("flux-dev", [module("clip_l"), module("t5"), module("vae-16")])
+    assert isinstance(good, Prediction)
+    assert (good.loads, good.checkpoint) == (True, "any checkpoint of flux-dev")
+    assert [use.fate for use in good.modules] == ["used", "used", "used"]
+    bad = fits("sdxl", [module("vae-16"), module("clip_l-vocabulary")])
+    assert isinstance(bad, Prediction)
+    assert bad.phase == "text_encoder"
+    none = fits("chroma", [module("t5-large")])
+    assert isinstance(none, Prediction)
+    assert "IntegratedT5" in str(none.error)
+    lacking = fits("sdxl", [module("clip_g-no-projection")])
+    assert isinstance(lacking, Prediction)
+    assert (lacking.phase, lacking.subject) == ("recognise", "clip_g-no-projection")
+    broken = fits("sd15", [File("v.safetensors", Fault("data-cut", "cut", (), forge_says="X: cut"))])
+    assert isinstance(broken, Prediction)
+    assert broken.renamed == ("v.safetensors",)
+    assert isinstance(fits("sd15", [File("v.pt", Header("pickle", {}, unread="too long"))]), Gap)
+    assert isinstance(fits("sd15", []), Prediction)
+
+
+def test_a_unet_with_a_scalar_where_a_shape_is_looked_up_is_an_index_error() -> None:
+    tensors = loads.checkpoint("sd15+vae")
+    found = alone({**tensors, "model.diffusion_model.input_blocks.1.0.out_layers.3.weight": ()})
+    assert found.error is not None
+    assert found.error.cause == "IndexError: tuple index out of range"
