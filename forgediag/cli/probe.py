@@ -13,7 +13,7 @@ from forgediag.cli import Failure, NothingKnown, Settings, probe_deep, probe_liv
 from forgediag.cli.probe_names import Files, Names
 from forgediag.cli.probe_part import Part, joined
 from forgediag.forge.autoencoder.place import find
-from forgediag.forge.families import LATENT_CHANNELS
+from forgediag.forge.families import LATENT_CHANNELS, Base
 from forgediag.forge.loading import File, predict
 from forgediag.forge.loading.alone import fits
 from forgediag.model import Gap, Header, Prediction
@@ -67,7 +67,7 @@ def predicted(names: Names, file: str | None, asked: Mapping[str, Any]) -> tuple
     if whole is not None:
         if file is None:
             raise Failure("--for wants the FILE that is to fit")
-        base = next((base for base in LATENT_CHANNELS if base == whole), None)
+        base: Base | None = next((known for known in LATENT_CHANNELS if str(known) == whole), None)
         files = names.resolve(None if base else whole, (file, *modules), lone=base is not None)
         return files, fits(base, files.modules) if base else _play(files)
     if asked["deep"] and file is not None and not modules and is_vae(names.checkpoint(file)):

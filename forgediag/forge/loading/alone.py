@@ -48,7 +48,7 @@ def fits(base: Base, modules: Sequence[File]) -> Prediction | Gap:
         except MaskedError as stumbled:
             return masked(case, stumbled, file.path)
     parts = parted(overlay)
-    built = tuple(given(base, parts, frozenset().union(*parts.taken)))
+    built = tuple(given(base, parts, {part for taken in parts.taken for part in taken}))
     error = built[-1].error if built else None
     printed = tuple(line for part in built for line in part.printed)
     phase = built[-1].phase if error else "loaded"
