@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -217,3 +219,15 @@ def test_a_file_is_planned_for_the_card_here_without_any_forge_configured(
     planned = call("--config", str(path), "plan", str(model))
     assert planned.exit_code == 0
     assert "RTX 4070 (simulated)" in planned.stdout
+
+
+@pytest.mark.parametrize("command", ["recommend", "plan", "explain", "doctor", "probe"])
+def test_help_is_told_before_anything_heavy_is_imported(command: str) -> None:
+    heavy = (
+        "{'forgediag.plan', 'forgediag.daemon', 'httpx', 'numpy', 'sqlite3'} & sys.modules.keys()"
+    )
+    code = (
+        "import sys\nfrom forgediag.cli import main\n"
+        f"try:\n main(['{command}', '--help'])\nfinally:\n assert not {heavy}, {heavy}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
