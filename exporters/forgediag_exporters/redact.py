@@ -14,7 +14,9 @@ _HOME = re.compile(
 """A home folder and whose it is; a name with spaces counts where a separator follows it."""
 
 _SHARE = re.compile(r"(?<![\w:\\/])(\\\\(?:\\\\)?|//)(?![?.\\/])([\w.-]+)(?=[\\/]\S)")
-_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^/\s@'\"]*@)?(\[[^\]\s]*\]|[^/\s:?#'\"`,;)<>\]]+)([^\s'\"`<>)]*)")
+_URL = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^/\s@'\"]*@)?(\[[^\]\s]*\]|[^/\s:?#'\"`,;)<>\]]+)([^\s'\"`<>)]*)"
+)
 _OPEN = re.compile(
     r"(?i)^(?:(?:[\w-]+\.)*(?:github\.com|huggingface\.co|pytorch\.org|nvidia\.com|pydantic\.dev)"
     r"|127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])$"

@@ -18,16 +18,22 @@ class Network:
     """A module: its own parameters, and its children in the order in which torch registered them.
 
     `lenient` is Forge's own Linear: it takes whatever has its name, misses nothing and looks at no other name
-    (Forge dfdcbab, backend/operations.py).
+    (Forge dfdcbab, backend/operations.py). `sizes` are outputs and inputs, where they are known.
     """
 
     parameters: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
     children: Mapping[str, Network] = field(default_factory=dict[str, "Network"])
     lenient: bool = False
+    sizes: Shape = ()
 
 
 LINEAR = Network(lenient=True)
 EMPTY = Network()
+
+
+def linear(outside: int, inside: int) -> Network:
+    """A Linear whose sizes are known."""
+    return Network(lenient=True, sizes=(outside, inside))
 
 
 def affine(*shape: int) -> Network:
@@ -52,12 +58,16 @@ def linears(*places: int) -> Network:
 
 @dataclass(slots=True)
 class Loaded:
-    """What `load_state_dict(strict=False)` returns or raises. `mute` are the Linear weights it lacks without a word."""
+    """What `load_state_dict(strict=False)` returns or raises.
+
+    `mute` are the Linear weights it lacks without a word, `unfit` those it takes though they are of another size.
+    """
 
     missing: list[str] = field(default_factory=list[str])
     unexpected: list[str] = field(default_factory=list[str])
     mismatched: list[str] = field(default_factory=list[str])
     mute: list[str] = field(default_factory=list[str])
+    unfit: list[str] = field(default_factory=list[str])
 
     def error(self, name: str) -> str | None:
         """The message of the RuntimeError it raises, for a network of this class name."""
@@ -79,8 +89,7 @@ def load(network: Network, tensors: Mapping[str, Tensor]) -> Loaded:
 
 def _load(network: Network, shapes: Mapping[str, Shape], prefix: str, result: Loaded) -> None:
     if network.lenient:
-        if "weight" not in shapes:
-            result.mute.append(f"{prefix}weight")
+        _take(network, shapes, prefix, result)
         return
     for name, wanted in network.parameters.items():
         if name not in shapes:
@@ -99,6 +108,19 @@ def _load(network: Network, shapes: Mapping[str, Shape], prefix: str, result: Lo
             result.unexpected.append(prefix + name)
     for name, child in network.children.items():
         _load(child, below.get(name, {}), f"{prefix}{name}.", result)
+
+
+def _take(network: Network, shapes: Mapping[str, Shape], prefix: str, result: Loaded) -> None:
+    """A Linear takes what there is."""
+    if "weight" not in shapes:
+        result.mute.append(f"{prefix}weight")
+    elif _unfit(shapes["weight"], network.sizes):
+        result.unfit.append(f"{prefix}weight")
+
+
+def _unfit(shape: Shape, sizes: Shape) -> bool:
+    """Whether a matrix is of another size; packed 4-bit weights are a single column, and are unpacked later."""
+    return bool(sizes) and shape != sizes and not (len(shape) == 2 and shape[1] == 1)
 
 
 def size(shape: Shape) -> str:

@@ -223,9 +223,7 @@ def test_a_file_is_planned_for_the_card_here_without_any_forge_configured(
 
 @pytest.mark.parametrize("command", ["recommend", "plan", "explain", "doctor", "probe"])
 def test_help_is_told_before_anything_heavy_is_imported(command: str) -> None:
-    heavy = (
-        "{'forgediag.plan', 'forgediag.daemon', 'httpx', 'numpy', 'sqlite3'} & sys.modules.keys()"
-    )
+    heavy = "{'forgediag.plan', 'forgediag.daemon', 'httpx', 'numpy', 'sqlite3'} & sys.modules.keys()"
     code = (
         "import sys\nfrom forgediag.cli import main\n"
         f"try:\n main(['{command}', '--help'])\nfinally:\n assert not {heavy}, {heavy}"

@@ -56,6 +56,7 @@ class Built:
     error: LoadError | None = None
     missing: int = 0
     mute: int = 0
+    unfit: int = 0
 
 
 def build(base: Base, parts: Parts, unet: Unet) -> Iterator[Built]:
@@ -141,4 +142,5 @@ def _built(component: str, encoder: str, phase: LoadPhase, loaded: Loaded, title
         return Built(component, encoder, phase, error=LoadError("RuntimeError", message))
     told = (("Missing", loaded.missing), ("Unexpected", loaded.unexpected))
     printed = tuple(f"{titles[0]} {word}: {names}" for word, names in told if names)
-    return Built(component, encoder, phase, printed, missing=len(loaded.missing), mute=len(loaded.mute))
+    missing, mute, unfit = map(len, (loaded.missing, loaded.mute, loaded.unfit))
+    return Built(component, encoder, phase, printed, missing=missing, mute=mute, unfit=unfit)

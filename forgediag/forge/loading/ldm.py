@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from forgediag.forge.loading.overlay import MaskedError
-from forgediag.forge.state_dict import EMPTY, LINEAR, Network, Shape, affine, linears, listed
+from forgediag.forge.state_dict import EMPTY, Network, Shape, affine, linear, listed
 from forgediag.model import LoadError
 
 
@@ -29,6 +29,7 @@ class Config:
     depths_up: tuple[int, ...]
     middle: int
     linear: bool
+    context: int
 
 
 _TRANSFORMER = re.compile(r"((?:in|out)put_blocks\.\d+\.)1\.transformer_blocks\.(\d+)")
@@ -75,6 +76,7 @@ def config(shapes: Mapping[str, Shape], prefix: str) -> Config:
         depths_up=tuple(up),
         middle=_middle(shapes),
         linear=_linear(shapes),
+        context=_context(shapes),
     )
 
 
@@ -128,6 +130,13 @@ def _middle(shapes: Mapping[str, Shape]) -> int:
     return count
 
 
+def _context(shapes: Mapping[str, Shape]) -> int:
+    """Inputs of the keys of the first cross attention; Forge takes those of the others to be the same."""
+    end = ".transformer_blocks.0.attn2.to_k.weight"
+    there = [(int(found[1]), name) for name in shapes if name.endswith(end) and (found := _FIRST.match(name))]
+    return shapes[min(there)[1]][1] if there else 0
+
+
 def _linear(shapes: Mapping[str, Shape]) -> bool:
     """Whether the first transformer's projections are matrices."""
     blocks = {int(found[1]) for name in shapes if (found := _FIRST.match(name))}
@@ -147,9 +156,11 @@ def network(found: Config, heads: int | None) -> Network | LoadError:
     """
     if len(found.depths_up) < sum(found.blocks) + len(found.blocks):
         return LoadError("IndexError", "pop from empty list")
-    children: dict[str, Network] = {"time_embed": linears(0, 2)}
+    wide = 4 * found.channels
+    time = listed([linear(wide, found.channels), EMPTY, linear(wide, wide)])
+    children: dict[str, Network] = {"time_embed": time}
     if found.adm is not None:
-        children["label_emb"] = Network(children={"0": linears(0, 2)})
+        children["label_emb"] = listed([listed([linear(wide, found.adm), EMPTY, linear(wide, wide)])])
     down = list(_down(found, heads))
     now = down[-1][1]
     children["input_blocks"] = listed([block for block, _ in down])
@@ -167,7 +178,7 @@ def _down(found: Config, heads: int | None) -> Iterator[tuple[Network, int]]:
     depths = iter(found.depths)
     for level, multiple in enumerate(found.multiples):
         for _ in range(found.blocks[level]):
-            block = [_residual(now, now := multiple * found.channels)]
+            block = [_residual(now, now := multiple * found.channels, found)]
             if depth := next(depths):
                 block.append(_transformer(now, depth, found, heads))
             yield listed(block), now
@@ -177,15 +188,15 @@ def _down(found: Config, heads: int | None) -> Iterator[tuple[Network, int]]:
 
 def _middle_block(now: int, found: Config, heads: int | None) -> list[Network]:
     if found.middle < 0:
-        return [_residual(now, now)]
-    return [_residual(now, now), _transformer(now, found.middle, found, heads), _residual(now, now)]
+        return [_residual(now, now, found)]
+    return [_residual(now, now, found), _transformer(now, found.middle, found, heads), _residual(now, now, found)]
 
 
 def _up(found: Config, heads: int | None, widths: list[int]) -> Iterator[Network]:
     now, depths = widths[-1], list(found.depths_up)
     for level in reversed(range(len(found.multiples))):
         for index in range(found.blocks[level] + 1):
-            block = [_residual(now + widths.pop(), now := found.multiples[level] * found.channels)]
+            block = [_residual(now + widths.pop(), now := found.multiples[level] * found.channels, found)]
             if depth := depths.pop():
                 block.append(_transformer(now, depth, found, heads))
             if level and index == found.blocks[level]:
@@ -193,7 +204,7 @@ def _up(found: Config, heads: int | None, widths: list[int]) -> Iterator[Network
             yield listed(block)
 
 
-def _residual(inside: int, outside: int) -> Network:
+def _residual(inside: int, outside: int, found: Config) -> Network:
     """A block; one that is to give no channels at all gives as many as it takes."""
     outside = outside or inside
     skip = EMPTY if inside == outside else affine(outside, inside, 1, 1)
@@ -202,31 +213,35 @@ def _residual(inside: int, outside: int) -> Network:
             "in_layers": listed([affine(inside), EMPTY, affine(outside, inside, 3, 3)]),
             "h_upd": EMPTY,
             "x_upd": EMPTY,
-            "emb_layers": linears(1),
+            "emb_layers": listed([EMPTY, linear(outside, 4 * found.channels)]),
             "out_layers": listed([affine(outside), EMPTY, EMPTY, affine(outside, outside, 3, 3)]),
             "skip_connection": skip,
         }
     )
 
 
-_ATTENTION = Network(children={"to_q": LINEAR, "to_k": LINEAR, "to_v": LINEAR, "to_out": listed([LINEAR, EMPTY])})
-_FEED = Network(children={"net": listed([Network(children={"proj": LINEAR}), EMPTY, LINEAR])})
+def _attention(wide: int, context: int) -> Network:
+    keys = linear(wide, context)
+    out = listed([linear(wide, wide), EMPTY])
+    return Network(children={"to_q": linear(wide, wide), "to_k": keys, "to_v": keys, "to_out": out})
 
 
 def _transformer(now: int, depth: int, found: Config, heads: int | None) -> Network:
     wide = now // heads * heads if heads else now // 64 * 64
-    norm = affine(wide)
+    norm, feed = affine(wide), Network(children={"proj": linear(8 * wide, wide)})
     block = Network(
         children={
-            "attn1": _ATTENTION,
+            "attn1": _attention(wide, wide),
             "norm1": norm,
-            "attn2": _ATTENTION,
+            "attn2": _attention(wide, found.context),
             "norm2": norm,
-            "ff": _FEED,
+            "ff": Network(children={"net": listed([feed, EMPTY, linear(wide, 4 * wide)])}),
             "norm3": norm,
         }
     )
-    into, out = (LINEAR, LINEAR) if found.linear else (affine(wide, now, 1, 1), affine(now, wide, 1, 1))
+    into, out = linear(wide, now), linear(wide, now)
+    if not found.linear:
+        into, out = affine(wide, now, 1, 1), affine(now, wide, 1, 1)
     return Network(
         children={
             "norm": affine(now),

@@ -43,7 +43,7 @@ class Reason:
 def explained(case: Case) -> Prediction:
     """The prediction with its reason, the fate of every module, and what loads though it should not."""
     uses = fates(case.modules, case.found.base, case.parts, case.subject if case.parts is None else "")
-    gaps = tuple(_gap(case, built) for built in case.built if built.missing or built.mute)
+    gaps = tuple(_gap(case, built) for built in case.built if built.missing or built.mute or built.unfit)
     reason = _reason(case) if case.error else Reason("", "", ())
     return Prediction(
         checkpoint=case.checkpoint,
@@ -201,4 +201,8 @@ def _gap(case: Case, built: Built) -> str:
     what = "UNet" if built.phase == "unet" else _spoken(built)
     if built.mute:
         return f"{source}: {built.mute} weights of the {what} are missing: Forge loads it, and fails when it is used"
+    if built.unfit:
+        return (
+            f"{source}: {built.unfit} weights of the {what} have other sizes: Forge loads it, and fails when it is used"
+        )
     return f"{source}: {built.missing} tensors of the {what} are missing: Forge fills them with leftover memory"
