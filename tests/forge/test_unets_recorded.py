@@ -67,3 +67,10 @@ def test_what_a_unet_lacks_is_counted() -> None:
     assert "tensors of the UNet are missing" in gaps
     assert "weights of the UNet are missing: Forge loads it, and fails when it is used" in gaps
     assert not played("sd15", "whole").gaps
+
+
+@pytest.mark.parametrize("family", ["sd15", "sd15-inpaint", "sd2", "sdxl", "refiner"])
+def test_matrices_of_other_sizes_are_counted(family: str) -> None:
+    (gap,) = played(family, "half-matrices").gaps
+    assert "weights of the UNet have other sizes: Forge loads it, and fails when it is used" in gap
+    assert not played(family, "whole").gaps
