@@ -16,9 +16,9 @@ from forgediag.cli.reading import opened_lock, reader, reading_options
 from forgediag.cli.shelves import given_folders
 from forgediag.lockfile import SCHEMA, render
 from forgediag.packages import install
+from forgediag.sources.journal import replace
 from forgediag.sources.locking import Outcome, lock_files
 from forgediag.sources.patience import Hung
-from forgediag.sources.undo import replace
 from forgediag.verify import findings
 
 
