@@ -58,6 +58,8 @@ class ConsoleFollower:
         self._thread = threading.Thread(target=self._run, name="forge-console", daemon=True)
         self.gap: Gap | None = Gap("Forge's console was not read yet", "starting", expected=True)
         self.history: tuple[Seen, ...] = ()
+        self.on_events: Callable[[Sequence[Seen]], object] | None = None
+        """Told in the follower's thread what there is to take."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -164,7 +166,10 @@ class ConsoleFollower:
         if self._decoder is None:
             wide = piece[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
             self._decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8")("replace")
-        self._events.extend(self._reader.feed(self._decoder.decode(piece), self._clock()))
+        events = self._reader.feed(self._decoder.decode(piece), self._clock())
+        self._events.extend(events)
+        if events and self.on_events is not None:
+            self.on_events(events)
 
 
 def journal(unit: str) -> tuple[str, ...]:
