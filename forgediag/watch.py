@@ -123,7 +123,7 @@ class Watch:
             self._console.stop()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, events: Sequence[Seen]) -> None:
-        """In the console's thread: a job that begins or has done its last step is looked at now, not at the next tick."""
+        """In the console's thread: look at a job that begins or has done its last step now, not at the next tick."""
         last = any(isinstance(seen.event, BarMoved) and seen.event.step >= seen.event.steps for seen in events)
         if last or not self.poll.counts.job_running:
             with contextlib.suppress(RuntimeError):  # the loop has just been closed

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for httpx on asyncio's own streams: one Forge asked again and again, for 2.4 MiB less than httpcore takes."""
+"""HTTP/1.1 for httpx on asyncio's own streams: one Forge asked again and again, in 2.4 MiB less than httpcore."""
 
 from __future__ import annotations
 

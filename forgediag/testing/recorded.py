@@ -71,7 +71,9 @@ class RecordedRun:
     @property
     def base(self) -> float:
         """MB that the process held beside torch's segments: the median of what both readings of a phase give."""
-        return median(self.peak(phase.start + _SHORT, phase.end) - phase.reserved for phase in self.phases) - self.others
+        return (
+            median(self.peak(phase.start + _SHORT, phase.end) - phase.reserved for phase in self.phases) - self.others
+        )
 
     def settles(self, start: float) -> bool:
         """Whether no memory is let go within a sample of a phase's beginning: that belongs to either phase."""
