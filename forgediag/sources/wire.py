@@ -154,7 +154,7 @@ class _Connection:
         return True
 
     def close(self) -> None:
-        self._writer.close()
+        self._writer.transport.abort()  # nothing is left to be sent, and no farewell of TLS is waited for
 
 
 class _Body(httpx.AsyncByteStream):
