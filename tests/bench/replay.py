@@ -1,6 +1,6 @@
 """Runs recorded on a real card, played through a fake driver and a simulated Forge while `forgediag profile` watches.
 
-    python tests/bench/replay.py [NAME ...]
+    python tests/bench/replay.py [NAME ...] [--keep FOLDER]
 
 Every run (61 where none is named) takes as long as it took, and is watched from outside by a process of its own: memory
 through the real pynvml over a fake NVML that plays the recorded curve, progress over HTTP, the console from a file that
@@ -28,7 +28,7 @@ from build import build
 from control import FakeNvml
 
 from forgediag.model import MB, Ledger, Phase
-from forgediag.recording.document import Recorded, from_json
+from forgediag.recording.document import Recorded, from_json, to_json
 from forgediag.testing.forge import ForgeThread, Setup
 from forgediag.testing.recorded import TOTAL_MB, RecordedRun, TruePhase, hold, play, recorded_runs
 
@@ -151,14 +151,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     runs = recorded_runs(GOLDEN)
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs of tests/golden/curves.json; all by default")
-    names = parser.parse_args().names or list(runs)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where each recording is left as NAME.json")
+    arguments = parser.parse_args()
+    names: list[str] = arguments.names or list(runs)
     found: list[Told] = []
     with tempfile.TemporaryDirectory() as name:
         library = build(Path(name))
         for number, chosen in enumerate(names):
             folder = Path(name) / str(number)
             folder.mkdir()
-            found.append(judge(chosen, runs[chosen], *record(runs[chosen], library, folder)))
+            told, zero = record(runs[chosen], library, folder)
+            if arguments.keep:
+                (arguments.keep / f"{chosen}.json").write_text(to_json(told), "utf-8")
+            found.append(judge(chosen, runs[chosen], told, zero))
             print(json.dumps({"good": found[-1].good, **rounded(vars(found[-1]))}), flush=True)
     measures = ("start", "end", "last_end", "card", "torch", "unexplained", "others")
     worst = rounded({key: max(getattr(told, key) for told in found) for key in measures})

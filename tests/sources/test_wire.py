@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,7 +13,10 @@ import pytest
 from forgediag.sources.wire import Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-CHUNKED = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n4\r\n you\r\n0\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nhi\r\n4\r\n you\r\n0\r\n\r\n"
+)
 SHUT = b""
 
 
@@ -62,10 +66,8 @@ def run(server: Scripted, *asks: Ask, url: str = "http://127.0.0.1:{}") -> list[
 
 def _quietly(server: Scripted) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await server.serve(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
 
     return serve
 
