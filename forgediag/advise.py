@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,7 +30,7 @@ from forgediag.model import (
     TorchMemory,
 )
 from forgediag.plan import Card, Picture, RefusedError, Request, Settings, recommend
-from forgediag.profile.learning import learned_speed
+from forgediag.profile.learning import evidence, learned_speed
 from forgediag.sources.headers import read_header
 from forgediag.sources.thread import in_thread
 
@@ -67,14 +67,14 @@ class Adviser:
         """Advise for a picture: its size, steps and batch; the family's usual ones where not given."""
         self.advice: Known[Advice] = Gap("the advice is not worked out yet", "starting", expected=True)
         self._picture = picture or Picture()
-        self._asked: tuple[Known[Question], float] | None = None
+        self._asked: tuple[Known[Question], Hashable] | None = None
         self.earlier: tuple[Job, ...] = ()
 
     async def refresh(self, target: Target, host: Known[Host]) -> None:
         """Ask the planner if anything has changed. Reads headers and searches in a thread: up to a second."""
         question = ask(target, host, self._picture)
         jobs = (*self.earlier, *target.jobs)
-        learned = jobs[-1].started if jobs else 0.0
+        learned = () if isinstance(question, Gap) else evidence(question.name, jobs)
         if (question, learned) == self._asked:
             return
         self._asked = question, learned

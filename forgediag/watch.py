@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from forgediag.config import Paces, TargetConfig
 from forgediag.forge.dtypes import SIZE, Device, Moment, vae_type
+from forgediag.forge.log import BarMoved, Seen
 from forgediag.gpus import GpuSource
 from forgediag.model import (
     CudaMemory,
@@ -111,12 +113,26 @@ class Watch:
     def start(self) -> None:
         """Begin to follow Forge's console, where one is configured."""
         if self._console is not None:
+            loop = asyncio.get_running_loop()
+            self._console.on_events = lambda events: self._hear(loop, events)
             self._console.start()
 
     def stop(self) -> None:
         """Stop following it."""
         if self._console is not None:
             self._console.stop()
+
+    def _hear(self, loop: asyncio.AbstractEventLoop, events: Sequence[Seen]) -> None:
+        """In the console's thread: look at a job that begins or has done its last step now, not at the next tick."""
+        last = any(isinstance(seen.event, BarMoved) and seen.event.step >= seen.event.steps for seen in events)
+        if last or not self.poll.counts.job_running:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(self._look, last)
+
+    def _look(self, ending: bool) -> None:  # noqa: FBT001 - a state
+        self.listen()
+        if ending:
+            self.poll.await_end()
 
     def listen(self) -> None:
         """Take what the console said since the last call; work it shows makes the poll look at once."""
@@ -207,6 +223,8 @@ class Watch:
         held: int | None = None
         if isinstance(process, Process) and not isinstance(gpu.processes, Gap):
             held = next((item.used for item in gpu.processes if item.pid == process.pid), None)
+        if held is not None and gpu.listed is not None:  # what has moved since then is a working Forge's own
+            held = max(0, gpu.memory.used - max(0, gpu.listed - held))
         memory = forge.memory if isinstance(forge, Forge) else None
         torch = memory.cuda if isinstance(memory, TorchMemory) and isinstance(memory.cuda, CudaMemory) else None
         if held is not None and torch is not None and not self.poll.counts.job_running:

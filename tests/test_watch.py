@@ -143,3 +143,43 @@ def test_what_the_vae_computes_in_follows_the_card_and_forges_flags() -> None:
     watch._gpu = old
     assert watch._vae_bytes(unknown) == 4
     assert watch._vae_bytes(Flags({"vae_in_fp16": True})) == 2
+
+
+def test_the_others_share_is_that_of_when_processes_were_listed() -> None:
+    """A Forge that loads between two listings of the processes does not make its weights another's."""
+    target = TargetConfig(url="http://127.0.0.1:9")
+    watch = Watch(target, PACE, Local(target, None), Gpus())
+    grown = replace(CARD, memory=GpuMemory(12_000 * MB, 9_000 * MB, 2_600 * MB, 400 * MB), listed=7_000 * MB)
+
+    made = watch.observe(replace(NVML, gpus=(grown,))).ledger
+
+    assert made is not None
+    assert {part.name: part.size // MB for part in made.parts}["others"] == 7_000 - 6_400
+
+
+def test_the_console_begins_and_ends_a_job_without_waiting_for_the_next_answer(tmp_path: Path) -> None:
+    console = tmp_path / "forge.log"
+    console.touch()
+    slow = Paces(progress=60.0, progress_busy=60.0, memory=60.0, options=60.0, models=60.0)
+
+    async def act() -> Job:
+        async with SimulatedForge(Setup(pace=Pace(step=0.5, vae_decode=0.5), log=str(console))) as forge:
+            target = TargetConfig(url=forge.url, log=str(console))
+            watch = Watch(target, slow, Local(target, None), Gpus())
+            await watch.poll.read_once()
+            polling = asyncio.ensure_future(watch.poll.run())
+            watch.start()
+            await asyncio.sleep(0.1)
+            await forge.run_job(steps=4)
+            until = time.monotonic() + 5
+            while not watch.jobs and time.monotonic() < until:
+                await asyncio.sleep(0.01)
+            polling.cancel()
+            watch.stop()
+            return watch.jobs[0]
+
+    ended = asyncio.run(act())
+
+    assert ended.outcome == "done"
+    assert ended.phases[-1].name == "vae_decode"
+    assert ended.phases[-1].seconds < 0.5

@@ -120,13 +120,17 @@ class GpuInfo:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One NVIDIA GPU. `peaks` maps a window in seconds to the largest `used` seen in it."""
+    """One NVIDIA GPU. `peaks` maps a window in seconds to the largest `used` seen in it.
+
+    `listed` is what was used, in bytes, when `processes` were listed: memory is read more often.
+    """
 
     info: GpuInfo
     memory: Known[GpuMemory]
     peaks: Mapping[int, int] = field(default_factory=dict[int, int])
     telemetry: Known[GpuTelemetry] = GpuTelemetry()
     processes: Known[tuple[GpuProcess, ...]] = ()
+    listed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def _band(phase: Phase, frame: Frame) -> str:
     title = f"{PHASES[phase.name]}: {phase.seconds:.2f} s"
     label = ""
     if right - left > 7 * len(PHASES[phase.name]):
-        label = f'<text class="band" x="{left + 4}" y="{TOP + 30}">{PHASES[phase.name]}</text>'
+        label = f'<text class="band" x="{left + 4}" y="{TOP - 8}">{PHASES[phase.name]}</text>'
     return (
         f'<rect class="phase-{phase.name}" x="{left}" y="{TOP}" width="{max(0.5, right - left):.1f}"'
         f' height="{HIGH - TOP - BOTTOM}"><title>{title}</title></rect>{label}'

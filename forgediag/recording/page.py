@@ -29,7 +29,7 @@ text{font:12px system-ui,sans-serif;fill:var(--dim)}text.band{fill:var(--ink)}.g
 .part-driver{fill:#57606a}.part-others{fill:#8c959f}.part-context{fill:#bc8cff}.part-weights{fill:#0969da}
 .part-activations{fill:#2da44e}.part-cache{fill:#a2d2ff}.part-unexplained{fill:#cf222e}
 .key{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em;background:currentColor}
-svg.key{display:inline-block;min-width:0}
+svg.key{display:inline-block;min-width:0}p span{white-space:nowrap}
 .bars{display:flex;align-items:flex-end;gap:1px;height:90px;border-bottom:1px solid var(--line)}
 .bars i{flex:1;background:var(--curve);min-width:1px}
 """
@@ -126,7 +126,7 @@ def _ledger(recorded: Recorded) -> Iterator[str]:
 
 def _key(name: str, title: str) -> str:
     square = f'<rect class="part-{name}" width="1" height="1"/>'
-    return f'<svg class="key" viewBox="0 0 1 1" aria-hidden="true">{square}</svg>{title}'
+    return f'<span><svg class="key" viewBox="0 0 1 1" aria-hidden="true">{square}</svg>{title}</span> '
 
 
 def _comparison(recorded: Recorded, other: Recorded) -> str:

@@ -19,8 +19,14 @@ KEPT = 20_000
 CATCH_UP = 256 * 1024
 """Bytes before the end of a file that are read at the start, to know what is loaded by now."""
 
-PACE = 0.04
-"""Seconds between two looks at a file: limits of phases are as sharp as that. A look takes some 5 microseconds."""
+PACE, BUSY_PACE = 0.04, 0.01
+"""Seconds between two looks at a file, and while something was printed: limits of phases are as sharp as that.
+
+A model that is loaded grows by a twentieth of its size in 20 ms (seen on an H100). A look takes some 5 microseconds.
+"""
+
+BUSY = 5.0
+"""Seconds after something was printed in which the next line may come at any moment."""
 
 BLOCK = 256 * 1024
 
@@ -58,6 +64,8 @@ class ConsoleFollower:
         self._thread = threading.Thread(target=self._run, name="forge-console", daemon=True)
         self.gap: Gap | None = Gap("Forge's console was not read yet", "starting", expected=True)
         self.history: tuple[Seen, ...] = ()
+        self.on_events: Callable[[Sequence[Seen]], object] | None = None
+        """Told in the follower's thread what there is to take."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -103,10 +111,12 @@ class ConsoleFollower:
                 )
 
     def _follow_file(self, path: str) -> None:
-        handle = self._open(path)
-        while not self._stop.wait(PACE):
+        handle, busy_until = self._open(path), 0.0
+        while not self._stop.wait(BUSY_PACE if self._clock() < busy_until else PACE):
             handle = self._open(path) if handle < 0 else handle
-            if not self._read(handle) and self._gone(path, handle):
+            if self._read(handle):
+                busy_until = self._clock() + BUSY
+            elif self._gone(path, handle):
                 os.close(handle)
                 handle = -1
         if handle >= 0:
@@ -164,7 +174,10 @@ class ConsoleFollower:
         if self._decoder is None:
             wide = piece[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
             self._decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8")("replace")
-        self._events.extend(self._reader.feed(self._decoder.decode(piece), self._clock()))
+        events = self._reader.feed(self._decoder.decode(piece), self._clock())
+        self._events.extend(events)
+        if events and self.on_events is not None:
+            self.on_events(events)
 
 
 def journal(unit: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import httpx
 from forgediag.forge.forks import fork_of
 from forgediag.model import Checkpoint, Forge, Fork, Gap, GapKind, Known, Listing, Module, Options
 from forgediag.sources import forge_answers as answers
+from forgediag.sources.wire import Wire
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes read of one answer before it is refused. A real Forge's largest polled answer is 11 KB of options; a list of
@@ -68,10 +69,8 @@ def http_client(
         auth=auth,
         headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "forgediag"},
         timeout=timeout,
-        transport=transport,
+        transport=transport or Wire(_trust(secure=url.startswith("https:"))),
         trust_env=False,
-        verify=_trust(secure=url.startswith("https:")),
-        limits=httpx.Limits(max_connections=2, keepalive_expiry=120),
     )
 
 

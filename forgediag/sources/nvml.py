@@ -133,6 +133,7 @@ class Card:
         self._performance_state: int | None = None
         self._telemetry: Known[GpuTelemetry] = GpuTelemetry()
         self._processes: Known[tuple[GpuProcess, ...]] = _UNTRIED
+        self._listed: int | None = None
 
     @property
     def lost(self) -> bool:
@@ -249,6 +250,7 @@ class Card:
             return
         self._driver.calls += bool(found)
         self._processes = tuple(GpuProcess(process.pid, process.usedGpuMemory) for process in found)
+        self._listed = None if isinstance(self.memory, Gap) else self.memory.used
 
     def gpu(self, at: float) -> Gpu:
         """Everything known of the card, frozen. A card without memory readings shows no peaks either."""
@@ -256,7 +258,8 @@ class Card:
         if isinstance(raw, Gap):
             return Gpu(self.info, raw, {}, self._telemetry, self._processes)
         info = self.info if self.info.total else replace(self.info, total=raw.total)
-        return Gpu(info, parse_memory(raw, v2=self._v2), self.peaks.get(at), self._telemetry, self._processes)
+        memory, peaks = parse_memory(raw, v2=self._v2), self.peaks.get(at)
+        return Gpu(info, memory, peaks, self._telemetry, self._processes, self._listed)
 
     def _ask(self, name: str, *arguments: object) -> Any:
         return self._driver.named(name, *arguments)

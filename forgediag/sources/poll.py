@@ -35,6 +35,9 @@ LOGGED = 32
 """Answers remembered for the log of a probe."""
 
 
+ENDING = 0.1
+"""Seconds between two questions for progress after a job's last step: its decode takes 0.1 s and more."""
+
 SYSINFO_EVERY = 600.0
 """Least seconds between two questions for the system information."""
 
@@ -70,6 +73,7 @@ class ForgePoll:
         self.target = target
         self.changed = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._ending = False
         self.meter = Meter(f"forge:{target.name}")
         self.counts = TargetCounts(ENDPOINTS, target.name)
         self._pace = pace
@@ -180,6 +184,11 @@ class ForgePoll:
         self._due["progress"] = 0.0
         self._hurried.set()
 
+    def await_end(self) -> None:
+        """Ask for progress often from now on: the last step is done, and nothing but progress tells a job's end."""
+        self._ending = self.counts.job_running
+        self.hurry()
+
     async def close(self) -> None:
         """Close the connection."""
         await self._client.close()
@@ -229,7 +238,7 @@ class ForgePoll:
     def _interval(self, name: str) -> float:
         pace, busy = self._pace, self.counts.job_running
         paces: Mapping[str, float] = {
-            "progress": pace.progress_busy if busy else pace.progress,
+            "progress": pace.progress if not busy else ENDING if self._ending else pace.progress_busy,
             "memory": pace.memory_busy if busy else pace.memory,
             "options": pace.options,
             "cmd-flags": pace.flags,
@@ -240,6 +249,7 @@ class ForgePoll:
     def _progress(self, progress: Known[Any]) -> None:
         before = self.counts.job_running
         ended = self.counts.progress(progress, self._clock())
+        self._ending = self._ending and not ended and not _stepping(progress)
         if self._on_progress:
             self._on_progress(progress, ended)
         if self._on_job and self.counts.job_running != before:
@@ -248,3 +258,8 @@ class ForgePoll:
     def facts(self) -> Known[Forge]:
         """Forge as last read."""
         return assemble(self.url, self._facts)
+
+
+def _stepping(progress: Known[Progress]) -> bool:
+    """Whether another iteration of the job samples: then its end is not near."""
+    return not isinstance(progress, Gap) and 0 < progress.step < progress.steps

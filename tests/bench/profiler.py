@@ -65,7 +65,7 @@ def main() -> None:
         stop = threading.Event()
         writer = threading.Thread(target=write_console, args=(console, fake, stop))
         with running([*command, "--listen", f"127.0.0.1:{port}"], environment, port) as pid:
-            forge.call(lambda running: running.start_job(steps=100_000))
+            forge.call(lambda running: running.start_job(steps=100_000, width=1024, height=1024))
             writer.start()
             time.sleep(5)
             cpu, started = cpu_seconds(pid), time.monotonic()

@@ -66,7 +66,7 @@ def main() -> None:
             prometheus(folder / "b", [f"127.0.0.1:{port}"]) as second,
         ):
             time.sleep(5)
-            forge.call(lambda simulated: simulated.start_job(steps=100_000))
+            forge.call(lambda simulated: simulated.start_job(steps=100_000, width=1024, height=1024))
             time.sleep(5)
             print(f"in a job: {tries} tries; seen by one, the other, both: {count(fake, [first, second], tries)}")
             forge.call(lambda simulated: simulated.engine.interrupt())

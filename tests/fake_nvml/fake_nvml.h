@@ -7,8 +7,9 @@
 
 #define MAX_GPUS 64
 #define MAX_PROCESSES 64
-#define MAX_EVENTS 256
+#define MAX_EVENTS 1024
 #define SPIKES 8
+#define THE_REST -1.0 /* a process that holds what the others leave of what is used */
 
 /* Every exported function, in the order of the control page. control.py reads this list. */
 #define FUNCTIONS(F) \

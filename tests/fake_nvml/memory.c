@@ -46,8 +46,11 @@ static int list(int gpu, unsigned *count, struct process_info *out) {
     struct gpu *found = &state->gpus[gpu];
     unsigned room = *count, needed = (unsigned)found->process_count;
     *count = needed;
+    double rest = field_now(gpu, FIELD_used);
+    for (unsigned i = 0; i < needed; i++)
+        if (found->processes[i].used > 0) rest -= found->processes[i].used;
     for (unsigned i = 0; out && needed <= room && i < needed; i++) {
-        double used = found->processes[i].used;
+        double used = found->processes[i].used == THE_REST ? (rest > 0 ? rest : 0) : found->processes[i].used;
         out[i] = (struct process_info){found->processes[i].pid, isnan(used) ? ~0ull : (unsigned long long)used, ~0u, ~0u};
     }
     pthread_mutex_unlock(&state_lock);

@@ -3,7 +3,8 @@
  *   gpus = 2                            how many; driver = TEXT, cuda = 12080
  *   gpu.0.used = 4G                     any field of fake_nvml.h; K M G T are binary; na: not supported
  *   gpu.*.name = TEXT                   of all GPUs; also uuid
- *   gpu.0.proc.4711 = 2G                a compute process; na: the driver does not say (WDDM)
+ *   gpu.0.proc.4711 = 2G                a compute process; na: the driver does not say (WDDM); rest: all that the
+ *                                       others leave of what is used
  *   @5 gpu.0.util = 90                  from second 5 on
  *   @1-1.2 gpu.0.used = 4G..8G          a ramp, its end value stays
  *   @2-2.03 gpu.0.used += 4G            for 30 ms
@@ -78,7 +79,8 @@ static void set_field(struct gpu *gpu, const char *key, const char *value, int a
     if (!strcmp(key, "uuid")) { snprintf(gpu->uuid, sizeof gpu->uuid, "%s", value); return; }
     if (!strncmp(key, "proc.", 5)) {
         if (gpu->process_count < MAX_PROCESSES)
-            gpu->processes[gpu->process_count++] = (struct process){(unsigned)atoi(key + 5), number(value, &rest)};
+            gpu->processes[gpu->process_count++] = (struct process){
+                (unsigned)atoi(key + 5), strcmp(value, "rest") ? number(value, &rest) : THE_REST};
         return;
     }
     int field = index_of(key, field_names, FIELD_COUNT);
@@ -87,6 +89,7 @@ static void set_field(struct gpu *gpu, const char *key, const char *value, int a
     if (begin < 0) { gpu->base[field] = to; return; }
     if (gpu->event_count < MAX_EVENTS)
         gpu->events[gpu->event_count++] = (struct event){field, adds, strstr(value, "..") != NULL, begin, end, from, to};
+    else fprintf(stderr, "fake_nvml: more than %d changes of one GPU in the state file\n", MAX_EVENTS);
 }
 
 static void set_function(struct state *new, char *key, const char *value, int is_error) {

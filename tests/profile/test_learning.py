@@ -10,7 +10,7 @@ import pytest
 
 from forgediag.model import MB, Gap, Header, Job
 from forgediag.plan import Card, Request, recommend
-from forgediag.profile.learning import learned_speed
+from forgediag.profile.learning import evidence, learned_speed
 from forgediag.profile.trends import Growth, Slowdown, growing, slower
 from forgediag.testing.headers import header
 from forgediag.testing.jobs import job
@@ -235,3 +235,20 @@ def test_a_card_that_is_full_while_it_samples_is_told() -> None:
 
     assert found is not None
     assert found.full
+
+
+def test_a_job_like_the_ones_before_is_no_new_evidence() -> None:
+    jobs = noisy([0.25, 0.251, 0.249])
+
+    assert evidence(MODEL, [*jobs, timed(0.25, 3.0)]) == evidence(MODEL, jobs)
+    assert evidence(MODEL, [*jobs, timed(99.0, 3.0, outcome="failed")]) == evidence(MODEL, jobs)
+    assert evidence(MODEL, [*jobs, replace(timed(0.25, 3.0), model="another")]) == evidence(MODEL, jobs)
+
+
+def test_first_jobs_a_new_size_and_another_pace_are_new_evidence() -> None:
+    jobs = noisy([0.25, 0.251, 0.249])
+
+    assert evidence(MODEL, jobs[:2]) != evidence(MODEL, jobs)
+    assert evidence(MODEL, [*jobs, timed(0.07, 3.0, pixels=512 * 512)]) != evidence(MODEL, jobs)
+    assert evidence(MODEL, [*jobs, *(timed(0.5, 3.0 + start) for start in range(4))]) != evidence(MODEL, jobs)
+    assert evidence(MODEL, [replace(jobs[0], step_seconds=())]) == evidence(MODEL, ())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from forgediag.forge.log import Event, Loaded, Moved, OutOfMemory
+from forgediag.forge.log import Event, Loaded, Moved, OutOfMemory, Seen
 from forgediag.sources.console import ConsoleFollower, journal
 
 MOVED = "Moving model(s) has taken {:.2f} seconds\n"
@@ -206,3 +207,14 @@ def test_a_command_that_ended_is_started_again(
 def test_a_unit_is_followed_by_journalctl() -> None:
     assert journal("forge.service")[0] == "journalctl"
     assert journal("forge.service")[-1] == "--unit=forge.service"
+
+
+def test_whoever_waits_is_told_at_once(tmp_path: Path, follow: Callable[..., ConsoleFollower]) -> None:
+    log, told = tmp_path / "forge.log", queue.Queue[Sequence[Seen]]()
+    log.touch()
+    follower = follow(path=str(log))
+    follower.on_events = told.put
+    opened(follower)
+    log.write_text(MOVED.format(0.5), "utf-8")
+
+    assert [seen.event for seen in told.get(timeout=5)] == [Moved(0.5)]

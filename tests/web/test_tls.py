@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from forgediag.http import Limits, Request, Response, Server, serve
+from forgediag.sources.wire import Wire
 from forgediag.web_config import WebConfigFile
 
 if TYPE_CHECKING:
@@ -128,3 +130,18 @@ def test_a_new_certificate_is_shown_from_the_next_connection_on_and_open_ones_st
 
     assert talk(write(*TLS), act).endswith(b"hello")
     assert shown[0] != shown[1]
+
+
+def test_a_forge_behind_tls_is_asked_and_one_of_unknown_authority_is_not(
+    write: Write, certificates: Certificates
+) -> None:
+    async def poll(server: Server, trust: ssl.SSLContext) -> bytes:
+        async with httpx.AsyncClient(transport=Wire(trust), trust_env=False) as client:
+            try:
+                return (await client.get(f"https://localhost:{server.port}/")).content
+            except httpx.ConnectError as error:
+                return f"refused: {error}".encode()
+
+    path = write(*TLS)
+    assert talk(path, lambda server: poll(server, trusting(certificates))) == b"hello"
+    assert b"certificate verify failed" in talk(path, lambda server: poll(server, ssl.create_default_context()))

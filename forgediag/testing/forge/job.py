@@ -76,7 +76,10 @@ class PhaseChange:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds that things take on this machine."""
+    """Seconds that things take on this machine.
+
+    `step` and `vae_decode` are those of one picture of a megapixel (1024 x 1024): one of 512 x 512 takes a quarter.
+    """
 
     begin: float = 0.005
     load_per_gb: float = 0.6
