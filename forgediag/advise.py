@@ -29,10 +29,10 @@ from forgediag.model import (
     Target,
     TorchMemory,
 )
-from forgediag.plan import Card, Picture, RefusedError, Request, Settings, recommend
-from forgediag.profile.learning import evidence, learned_speed
+from forgediag.plan.request import Card, Picture, RefusedError, Request, Settings
+from forgediag.profile.evidence import evidence
+from forgediag.sources.apart import ApartError, apart
 from forgediag.sources.headers import read_header
-from forgediag.sources.thread import in_thread
 
 CONTEXT = 818 * MB
 """What a CUDA context and the first kernels take of Forge's own memory (620 + 198 MB measured on an H100)."""
@@ -71,14 +71,21 @@ class Adviser:
         self.earlier: tuple[Job, ...] = ()
 
     async def refresh(self, target: Target, host: Known[Host]) -> None:
-        """Ask the planner if anything has changed. Reads headers and searches in a thread: up to a second."""
+        """Ask the planner if anything has changed: it reads headers and searches up to a second, in another process."""
         question = ask(target, host, self._picture)
         jobs = (*self.earlier, *target.jobs)
         learned = () if isinstance(question, Gap) else evidence(question.name, jobs)
         if (question, learned) == self._asked:
             return
         self._asked = question, learned
-        self.advice = question if isinstance(question, Gap) else await in_thread(lambda: answer(question, jobs))
+        self.advice = question if isinstance(question, Gap) else await _answered(question, jobs)
+
+
+async def _answered(question: Question, jobs: Sequence[Job]) -> Known[Advice]:
+    try:
+        return await apart(answer, question, tuple(jobs))
+    except ApartError as error:
+        return Gap(f"no recommendation: {error}", "failed", expected=True)
 
 
 def ask(target: Target, host: Known[Host], picture: Picture, card: Card | None = None) -> Known[Question]:
@@ -175,6 +182,9 @@ def card_of(info: GpuInfo, free_mb: float) -> Card:
 
 def answer(question: Question, jobs: Sequence[Job] = ()) -> Known[Advice]:
     """The planner's advice, with the speed that finished jobs show; a gap where nothing can be advised."""
+    from forgediag.plan.recommend import recommend  # noqa: PLC0415 - planning takes megabytes, and happens elsewhere
+    from forgediag.profile.learning import learned_speed  # noqa: PLC0415
+
     request = pose(question)
     if isinstance(request, Gap):
         return replace(request, reason=f"no recommendation: {request.reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from forgediag.model import (
     Target,
     TorchMemory,
 )
-from forgediag.plan import Picture, Settings
+from forgediag.plan.request import Picture, Settings
 from forgediag.testing.facts import FILES, FORGE, GIB, GPU, HOST, OPTIONS, PROCESS, TARGET, model_file
 from forgediag.testing.files import write_safetensors
 from forgediag.testing.headers import header
@@ -151,11 +152,11 @@ def test_what_the_planner_refuses_is_a_reason(tmp_path: Path) -> None:
 def test_the_planner_is_asked_only_when_something_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Question] = []
 
-    def count(question: Question, jobs: object) -> Gap:
+    async def count(_: object, question: Question, jobs: object) -> Gap:
         asked.append(question)
         return GAP
 
-    monkeypatch.setattr(advise, "answer", count)
+    monkeypatch.setattr(advise, "apart", count)
     target = on_disk(tmp_path)
 
     async def act() -> None:
@@ -168,6 +169,23 @@ def test_the_planner_is_asked_only_when_something_changed(tmp_path: Path, monkey
 
     asyncio.run(act())
     assert len(asked) == 2
+
+
+def test_the_daemons_adviser_plans_in_another_process(tmp_path: Path) -> None:
+    adviser, target = Adviser(), on_disk(tmp_path)
+    asyncio.run(adviser.refresh(target, HOST))
+    asked = question(target)
+    assert isinstance(asked, Question)
+    assert isinstance(adviser.advice, Advice)
+    assert adviser.advice == answer(asked)
+
+
+def test_a_planner_that_breaks_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    adviser = Adviser()
+    asyncio.run(adviser.refresh(on_disk(tmp_path), HOST))
+    assert isinstance(adviser.advice, Gap)
+    assert "no process for it could be started" in adviser.advice.reason
 
 
 def test_a_module_comes_after_the_checkpoint_wherever_it_is_listed() -> None:

@@ -17,9 +17,12 @@ from forgediag.forge.families import UNET_PREFIX, detect
 from forgediag.forge.selection import base_name
 from forgediag.history import History, HistoryError
 from forgediag.model import MB, Fault, Forge, Gap, Gpu, GpuMemory, Header, Host, Job, Known, Target
-from forgediag.plan import Card, Request, Settings, Speed, console_speed
 from forgediag.plan.compare import requantised
-from forgediag.profile.learning import LOOKED_BACK, learned_speed
+from forgediag.plan.console import console_speed
+from forgediag.plan.request import Card, Request, Settings
+from forgediag.plan.speed import Speed
+from forgediag.profile.evidence import LOOKED_BACK
+from forgediag.profile.learning import learned_speed
 from forgediag.sources.host import is_local, read_host
 
 CONTEXT_MB = 620

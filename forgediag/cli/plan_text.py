@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from forgediag.cli.glyphs import WIDTH, Glyphs
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
-from forgediag.forge.memory import Load
+from forgediag.forge.memory.manager import Load
 from forgediag.model import MB
-from forgediag.plan import Peak, Plan, device_peaks
+from forgediag.plan.peaks import Peak, device_peaks
+from forgediag.plan.predict import Plan
 from forgediag.plan.reasons import PHASES
 
 BAR = 56

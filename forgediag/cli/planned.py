@@ -16,7 +16,9 @@ from forgediag.cli.plan_text import text, verdict
 from forgediag.cli.planning import Asked
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, describe
 from forgediag.model import Header
-from forgediag.plan import Plan, RefusedError, Request, document, plan
+from forgediag.plan.document import document
+from forgediag.plan.predict import Plan, plan
+from forgediag.plan.request import RefusedError, Request
 
 
 def act(settings: Settings, checkpoint: str, asked: Asked, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import click
 from forgediag.cli import Failure, quantities
 
 if TYPE_CHECKING:
-    from forgediag.plan import Picture
+    from forgediag.plan.request import Picture
 
 Command = Callable[..., None]
 MOST_IMAGES = 1000
@@ -49,7 +49,7 @@ class Asked:
     @property
     def picture(self) -> Picture:
         """What is to be generated."""
-        from forgediag.plan import Picture  # noqa: PLC0415 - a tenth of a second, which --help does without
+        from forgediag.plan.request import Picture  # noqa: PLC0415 - a tenth of a second, which --help does without
 
         width, height = self.size or (None, None)
         return Picture(
@@ -70,7 +70,7 @@ class Asked:
     @property
     def flags(self) -> frozenset[str] | None:
         """Forge's start flags as attributes, None where none were given."""
-        from forgediag.plan import flags_of  # noqa: PLC0415 - as above
+        from forgediag.plan.request import flags_of  # noqa: PLC0415 - as above
 
         return None if self.forge_flags is None else flags_of(self.forge_flags)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from forgediag.actions import Applied
 from forgediag.model import Advice
-from forgediag.plan import Variant
+from forgediag.plan.compare import Variant
 
 
 def comparison(rows: Sequence[Variant]) -> Iterator[str]:

@@ -21,7 +21,9 @@ from forgediag.cli.recommend_text import compared, comparison, fits, written, wr
 from forgediag.cli.writing import Written, write_advice
 from forgediag.config import Config
 from forgediag.model import Advice, Gap, Report, Snapshot
-from forgediag.plan import RefusedError, Variant, compare, recommend
+from forgediag.plan.compare import Variant, compare
+from forgediag.plan.recommend import recommend
+from forgediag.plan.request import RefusedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
-from forgediag.forge.memory import Load, Step
+from forgediag.forge.memory.manager import Load
+from forgediag.forge.memory.run import Step
 from forgediag.model import MB
 from forgediag.plan.peaks import device_peaks, phase_peaks
 from forgediag.plan.predict import Plan

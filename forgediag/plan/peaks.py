@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from forgediag.forge import activations, dtypes
 from forgediag.forge.components import Component, Components
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base, Part
-from forgediag.forge.memory import Rules, Step, unet_estimate
-from forgediag.forge.memory.run import Phase
+from forgediag.forge.memory.estimates import unet_estimate
+from forgediag.forge.memory.rules import Rules
+from forgediag.forge.memory.run import Phase, Step
 from forgediag.forge.text_encoders import encoders_of
 from forgediag.model import MB
 from forgediag.plan.request import Request

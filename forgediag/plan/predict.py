@@ -9,7 +9,9 @@ from forgediag.forge import dtypes
 from forgediag.forge.components import Components, build
 from forgediag.forge.extras import companions, preserved
 from forgediag.forge.families import UNET, Base
-from forgediag.forge.memory import Room, Step, Successor, Workload, rules, run, start
+from forgediag.forge.memory.rules import rules
+from forgediag.forge.memory.run import Step, Successor, Workload, run
+from forgediag.forge.memory.start import Room, start
 from forgediag.forge.parts import exact, segmented
 from forgediag.model import MB, LoadError
 from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from forgediag.forge.families import UNET, Base
-from forgediag.forge.memory import Step
+from forgediag.forge.memory.run import Step
 from forgediag.model import MB, Advice, CurvePoint, Expected, Fork, Gap, Known, Setting
 from forgediag.plan.peaks import Prepared
 from forgediag.plan.predict import Plan, judge, plan, prepare, simulated, speed_of

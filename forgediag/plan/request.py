@@ -7,7 +7,8 @@ from typing import Literal
 
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import Base
-from forgediag.forge.memory import Swap, Workload
+from forgediag.forge.memory.manager import Swap
+from forgediag.forge.memory.run import Workload
 from forgediag.model import MB, Header
 
 USUAL_CARDS = (2, 3, 4, 6, 8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 80, 96, 141, 192)

@@ -17,7 +17,7 @@ from forgediag.cli.curve import svg, terminal
 from forgediag.cli.glyphs import ASCII, FINE
 from forgediag.cli.recommend_text import compared, comparison, undo_command, written
 from forgediag.model import Advice, CurvePoint, Expected, Setting
-from forgediag.plan import Variant
+from forgediag.plan.compare import Variant
 from forgediag.testing.forge import ForgeThread, JobRequest, Pace, Setup
 from forgediag.testing.models import write_models
 from forgediag.tradeoff import marks

@@ -10,10 +10,15 @@ from forgediag.forge.components import build
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
 from forgediag.forge.layers import layer, plain
-from forgediag.forge.memory import Body, Room, Swap, Workload, rules, run, start, unet_estimate
+from forgediag.forge.memory.estimates import unet_estimate
+from forgediag.forge.memory.manager import Body, Swap
+from forgediag.forge.memory.rules import rules
+from forgediag.forge.memory.run import Workload, run
+from forgediag.forge.memory.start import Room, start
 from forgediag.forge.parts import Stages
 from forgediag.model import MB
-from forgediag.plan import Card, Picture, Request, Settings, plan
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Picture, Request, Settings
 from forgediag.testing.headers import header, tensor
 
 SDXL = header("sdxl")

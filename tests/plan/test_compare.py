@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from forgediag.model import Header
-from forgediag.plan import Card, Request, compare
+from forgediag.plan.compare import compare
+from forgediag.plan.request import Card, Request
 from forgediag.testing.headers import header
 
 MODULES = tuple(map(header, ("ae:bf16", "clip_l", "t5:fp8")))

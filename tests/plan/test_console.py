@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from forgediag.model import Header
-from forgediag.plan import Card, Request, console_speed, plan
+from forgediag.plan.console import console_speed
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Request
 from forgediag.testing.headers import header
 
 LOG = "100%|##########| 20/20 [00:05<00:00,  4.00it/s]\n"

@@ -14,23 +14,16 @@ from typing import Any, cast
 import pytest
 
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base
-from forgediag.forge.memory import Manager, Room, Swap, decode_estimate, encode_estimate, rules, start, unet_estimate
-from forgediag.forge.memory.manager import Body, Entry
+from forgediag.forge.memory.estimates import decode_estimate, encode_estimate, unet_estimate
+from forgediag.forge.memory.manager import Body, Entry, Manager, Swap
+from forgediag.forge.memory.rules import rules
+from forgediag.forge.memory.start import Room, start
 from forgediag.model import MB, Advice
-from forgediag.plan import (
-    Card,
-    Observation,
-    Picture,
-    Request,
-    Settings,
-    Speed,
-    calibrated,
-    estimated,
-    prepare,
-    recommend,
-)
 from forgediag.plan.peaks import Prepared, forward_images
-from forgediag.plan.predict import judge, simulated
+from forgediag.plan.predict import judge, prepare, simulated
+from forgediag.plan.recommend import recommend
+from forgediag.plan.request import Card, Picture, Request, Settings
+from forgediag.plan.speed import Observation, Speed, calibrated, estimated
 from forgediag.testing.headers import header
 
 Case = dict[str, Any]

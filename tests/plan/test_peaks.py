@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from forgediag.model import MB
-from forgediag.plan import Card, Picture, Request, Settings, plan
 from forgediag.plan.peaks import device_peaks, forward_images, phase_peaks
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Picture, Request, Settings
 from forgediag.testing.headers import header
 
 SDXL = header("sdxl")

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from forgediag.model import Header
-from forgediag.plan import Card, Picture, Request, Second, Settings, plan
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Picture, Request, Second, Settings
 from forgediag.testing.adapters import control_lora, controlnet, lora
 from forgediag.testing.headers import header
 

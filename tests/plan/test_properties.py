@@ -10,7 +10,9 @@ from forgediag.forge.memory.manager import Body, Entry, Manager, swap_limit
 from forgediag.forge.memory.rules import Rules
 from forgediag.forge.parts import Layer, Stages, exact, segmented
 from forgediag.model import MB, Advice
-from forgediag.plan import Card, Picture, Request, Settings, plan, prepare, recommend
+from forgediag.plan.predict import plan, prepare
+from forgediag.plan.recommend import recommend
+from forgediag.plan.request import Card, Picture, Request, Settings
 from forgediag.testing.headers import header
 
 SDXL = Request(header("sdxl"), (), Card(8000))

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from forgediag.model import Advice, Gap, Header
-from forgediag.plan import Card, Observation, Picture, Request, Settings, calibrated, estimated, plan, recommend
-from forgediag.plan.recommend import Candidate, choose
+from forgediag.plan.predict import plan
+from forgediag.plan.recommend import Candidate, choose, recommend
+from forgediag.plan.request import Card, Picture, Request, Settings
+from forgediag.plan.speed import Observation, calibrated, estimated
 from forgediag.testing.headers import header
 
 FLUX = Request(

@@ -8,7 +8,9 @@ import pytest
 
 from forgediag.forge.families import UNET
 from forgediag.model import MB, Header
-from forgediag.plan import Card, Picture, RefusedError, Request, Second, Settings, document, flags_of, plan
+from forgediag.plan.document import document
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Picture, RefusedError, Request, Second, Settings, flags_of
 from forgediag.testing.architectures import vae
 from forgediag.testing.headers import header, plain
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from forgediag.plan import Card, Picture, Request, Settings, plan
+from forgediag.plan.predict import plan
+from forgediag.plan.request import Card, Picture, Request, Settings
 from forgediag.testing.headers import header
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "scenarios.json"

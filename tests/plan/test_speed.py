@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from forgediag.forge.memory import Swap
+from forgediag.forge.memory.manager import Swap
 from forgediag.model import MB
-from forgediag.plan import Observation, calibrated, estimated, from_console
-from forgediag.plan.speed import work
+from forgediag.plan.speed import Observation, calibrated, estimated, from_console, work
 
 PRIOR = estimated("sdxl", "NVIDIA GeForce RTX 3060", (8, 6), 4, 16)
 SIZE = (1024, 1024)

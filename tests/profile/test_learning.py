@@ -9,8 +9,10 @@ from dataclasses import replace
 import pytest
 
 from forgediag.model import MB, Gap, Header, Job
-from forgediag.plan import Card, Request, recommend
-from forgediag.profile.learning import evidence, learned_speed
+from forgediag.plan.recommend import recommend
+from forgediag.plan.request import Card, Request
+from forgediag.profile.evidence import evidence
+from forgediag.profile.learning import learned_speed
 from forgediag.profile.trends import Growth, Slowdown, growing, slower
 from forgediag.testing.headers import header
 from forgediag.testing.jobs import job
