@@ -37,12 +37,16 @@ def _true(words: Sequence[str], gaps: Sequence[str]) -> bool:
 def _product(words: Sequence[str], gaps: Sequence[str]) -> int | None:
     product = 1
     for word in words:
-        if word == "*":
-            continue
-        if word[0] == "{":
-            at = int(word[1:-1]) - 1
-            word = gaps[at].strip() if at < len(gaps) else ""
-        if not word.isascii() or not word.isdigit() or len(word) > LONGEST:
-            return None
-        product *= int(word)
+        if word != "*":
+            if not (text := _number(word, gaps)):
+                return None
+            product *= int(text)
     return product
+
+
+def _number(word: str, gaps: Sequence[str]) -> str:
+    """The digits of a number or of what an asterisk stands for; empty where that is no number."""
+    if word[0] == "{":
+        at = int(word[1:-1]) - 1
+        word = gaps[at].strip() if at < len(gaps) else ""
+    return word if word.isascii() and word.isdigit() and len(word) <= LONGEST else ""

@@ -6,7 +6,17 @@ from typing import Literal
 
 Machine = Literal["", "amd", "nvidia"]
 
-WORDS = ("ZLUDA", "zluda", "ROCm: ", "ROCm agents", "+rocm", "amdgpu-forge", "AMD Radeon", "NVIDIA GeForce", "NVIDIA RTX")
+WORDS = (
+    "ZLUDA",
+    "zluda",
+    "ROCm: ",
+    "ROCm agents",
+    "+rocm",
+    "amdgpu-forge",
+    "AMD Radeon",
+    "NVIDIA GeForce",
+    "NVIDIA RTX",
+)
 """What tells it: the AMD forks' own words, torch's version for ROCm, the cards' names in `Device: cuda:0 …`."""
 
 
