@@ -12,12 +12,14 @@ WORDS = (
     "ROCm: ",
     "ROCm agents",
     "+rocm",
+    "HIP GPUs",
+    "HIP error",
     "amdgpu-forge",
     "AMD Radeon",
     "NVIDIA GeForce",
     "NVIDIA RTX",
 )
-"""What tells it: the AMD forks' own words, torch's version for ROCm, the cards' names in `Device: cuda:0 …`."""
+"""What tells it: the AMD forks' own words, torch's version and errors for ROCm, the cards' names in `Device: cuda:0 …`."""
 
 
 def machine_of(line: str) -> Machine:

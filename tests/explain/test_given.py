@@ -155,6 +155,16 @@ def test_a_word_that_ends_like_one_is_not_taken_for_it() -> None:
     ("line", "told"),
     [
         ("RuntimeError: Sizes of tensors must match (2 vs 1)", "?"),
+        ("RuntimeError: No HIP GPUs are available", "amd-no-device"),
+        ("KeyError: 'double_blocks.0.img_attn.qkv.weight_scale'", "tensor-not-in-file"),
+        (
+            "RuntimeError: The size of tensor a (3) must match the size of tensor b (4) at non-singleton",
+            "four-meet-three",
+        ),
+        ("ValueError: operands could not be broadcast together with shapes (8,8,4) (8,8,3)", "picture-channels-differ"),
+        ("ValueError: operands could not be broadcast together with shapes (8,9,3) (8,8,3)", "numpy-inhomogeneous"),
+        ("Access to the path 'C:\\x\\y' is denied.", "dotnet-access-denied"),
+        ("Killed", "linux-killed"),
         ("KeyError: '🔄'", "keyerror-button"),
         ("RuntimeError: \"topk_mps\" not implemented for 'Half'", "mps-dtype"),
         ("RuntimeError: Conv3D is not supported on MPS", "mps-operation"),
