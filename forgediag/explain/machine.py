@@ -19,7 +19,7 @@ WORDS = (
     "NVIDIA GeForce",
     "NVIDIA RTX",
 )
-"""What tells it: the AMD forks' own words, torch's version and errors for ROCm, the cards' names in `Device: cuda:0 …`."""
+"""What tells it: the AMD forks' own words, torch's for ROCm, and the cards' names in `Device: cuda:0 …`."""
 
 
 def machine_of(line: str) -> Machine:

@@ -253,7 +253,10 @@ class Reader:
         return best
 
     def _can_be(self, signature: Signature, frames: Frames) -> bool:
-        return signature.on(self._machine) and (not signature.where or frames.hold(signature.where))
+        """Whether it can be true of this machine and of where the error was raised."""
+        return (not signature.machine or signature.on(self._machine)) and (
+            not signature.where or frames.hold(signature.where)
+        )
 
 
 def _proved(signature: Signature, pattern: Pattern, whole: str) -> bool:
