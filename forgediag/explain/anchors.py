@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate, compress
 
+from forgediag.explain.machine import WORDS
 from forgediag.explain.signature import NUMBER, Pattern, Signature, signatures
 from forgediag.explain.text import plain, squeezed
 
@@ -26,8 +27,9 @@ MARKS = (
     "2img HTTP/1.",
     "Error",
     "Exception",
+    *WORDS,
 )
-"""What the course of things shows in: tracebacks, loads, starts, ends, and errors that no signature knows."""
+"""What the course of things shows in: tracebacks, loads, starts, ends, errors that no signature knows, and the card."""
 
 KINDS = 20_000
 """Kinds of lines that are remembered."""

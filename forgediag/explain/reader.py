@@ -10,6 +10,8 @@ from itertools import takewhile
 from forgediag.explain.anchors import Anchors, Candidates, Matches
 from forgediag.explain.events import Said, Turn, is_done, turn_of
 from forgediag.explain.frames import Frames, Place, named
+from forgediag.explain.given import holds
+from forgediag.explain.machine import Machine, machine_of
 from forgediag.explain.signature import Pattern, Signature
 from forgediag.explain.text import error_within, framed, plain, raised, squeezed
 
@@ -60,6 +62,7 @@ class Reader:
         self._number, self._last = 0, ""
         self._frames = Frames()
         self._within: tuple[int, Place] | None = None
+        self._machine: Machine = ""
 
     def read(self, lines: Batch, end: int) -> Iterator[Said | Turn]:
         """The lines before `end`; those after it are only looked ahead at."""
@@ -73,6 +76,7 @@ class Reader:
                 yield from self._in_traceback(lines, at)
                 at += 1
             at = line + 1
+            self._machine = machine_of(lines.texts[line]) or self._machine
             if self._quiet and not self._open and line not in self._found and is_done(lines.texts[line]):
                 self._linked = False
                 continue
@@ -242,11 +246,21 @@ class Reader:
                 level = signature.level != "follow-up"
                 there = bool(signature.where)
                 weight = (not signature.general, level, signature.general and there, pattern.weight, there)
-                if weight > heaviest and (not signature.where or frames.hold(signature.where)):
+                if weight > heaviest and self._can_be(signature, frames):
                     start = pattern.find(whole)
-                    if start >= 0 and (before is None or start < before):
+                    if start >= 0 and (before is None or start < before) and _proved(signature, pattern, whole):
                         best, heaviest = (signature, pattern), weight
         return best
+
+    def _can_be(self, signature: Signature, frames: Frames) -> bool:
+        """Whether it can be true of this machine and of where the error was raised."""
+        return (not signature.machine or signature.on(self._machine)) and (
+            not signature.where or frames.hold(signature.where)
+        )
+
+
+def _proved(signature: Signature, pattern: Pattern, whole: str) -> bool:
+    return not signature.given or holds(signature.given, pattern.gaps(whole))
 
 
 def _reach(patterns: Matches) -> int:

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from forgediag.explain.machine import Machine
+
 Level = Literal["error", "warning", "note", "wrapper", "follow-up", "ending", "harmless"]
 
 TOPICS = (
@@ -63,7 +65,8 @@ class Example:
 class Pattern:
     """Literal text with `*` for anything between and `<N+>` for a number of at least N; white space is no matter.
 
-    ` *` at the end is for what follows in the line. One with a number or of one word is looked for in single lines.
+    ` *` at the end is for what follows in the line, `^` at the beginning for the beginning of a line. One with a number
+    or of one word is looked for in single lines.
 
     Each literal is searched once, from where the one before ended: time is linear in the text whatever the text.
     """
@@ -74,6 +77,7 @@ class Pattern:
         Raises:
             ValueError: it begins with `*`, or a literal is empty.
         """
+        self.first, text = text.startswith("^"), text.removeprefix("^")
         self.text = text
         self.rest = text.endswith(" *")
         self.pieces = tuple("".join(piece.split()) for piece in text.removesuffix(" *").split("*"))
@@ -91,6 +95,8 @@ class Pattern:
             if start < 0:
                 return -1
             begin, position = (start if begin < 0 else begin), end
+            if self.first and begin:
+                return -1
         return begin
 
     def gaps(self, text: str) -> tuple[str, ...]:
@@ -140,6 +146,8 @@ class Signature:
     `@package:NAME`, `@unplaced`) was raised there. A general one may have `where` and no patterns: it is told of any
     error raised there. In title, cause and fix `{1}` is what the first asterisk stands for, `{place}` where the error
     was raised and `{package}` the package it went through; `{1|text}` says text where there is none.
+    `given`: what the numbers that the asterisks stand for must be to each other (`forgediag.explain.given`).
+    `machine`: told only where the card is of this maker ("amd"), or of this or nothing is known of it ("nvidia").
     `forks`: where it was seen or is in the source; empty for all.
     """
 
@@ -158,6 +166,12 @@ class Signature:
     frames: Literal["", "any"] = ""
     general: bool = False
     where: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    machine: Machine = ""
+
+    def on(self, machine: Machine) -> bool:
+        """Whether it can be true of a machine."""
+        return self.machine in {"", machine} or (not machine and self.machine == "nvidia")
 
 
 def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
@@ -185,6 +199,8 @@ def parse(topic: str, entry: Mapping[str, Any]) -> Signature:
         frames=entry.get("frames", ""),
         general=entry.get("general", False),
         where=tuple(entry.get("where", ())),
+        given=tuple(entry.get("given", ())),
+        machine=entry.get("machine", ""),
     )
 
 
