@@ -60,10 +60,11 @@ class Engine:
         self.tell("unload")
 
     def _leave(self, *models: str, needed_mb: float | None = None) -> None:
-        """Say that models leave the card, those of them that are on it."""
-        if gone := [model for model in self._placed if model in models]:
+        """Say that models leave the card, those of them that are on it; asked for room, Forge says so in any case."""
+        gone = [model for model in self._placed if model in models]
+        if gone or (needed_mb is not None and self._torch.available):
             self._console(printed.unloaded(self._room_mb(), gone, needed_mb))
-            self._placed = [model for model in self._placed if model not in models]
+        self._placed = [model for model in self._placed if model not in models]
 
     def _place(self, model: str, require_mb: float, swap_mb: float = 0.0) -> None:
         """Say that a model is placed on the card; on a CPU Forge prints only the end of the line (observed)."""
@@ -188,8 +189,9 @@ class Engine:
         """The UNet leaves the card when the decode is thought not to fit beside it; a decode that fails is tiled."""
         pixels, seconds = request.megapixels, self.pace.vae_decode * request.megapixels
         self._hold(self._unet_mb)
-        self._leave(TEXT, needed_mb=DECODE_ESTIMATE_MB * pixels)
-        if self._room_mb() < 1.3 * VAE_MB + max(self._store.effective_mb, DECODE_ESTIMATE_MB * pixels):
+        needed_mb = 1.3 * VAE_MB + max(self._store.effective_mb, DECODE_ESTIMATE_MB * pixels)
+        self._leave(TEXT, needed_mb=needed_mb)
+        if self._room_mb() < needed_mb:
             self.unload()
         self._place(VAE, VAE_MB)
         try:
