@@ -158,7 +158,7 @@ def test_a_word_that_ends_like_one_is_not_taken_for_it() -> None:
         ("RuntimeError: No HIP GPUs are available", "amd-no-device"),
         ("KeyError: 'double_blocks.0.img_attn.qkv.weight_scale'", "tensor-not-in-file"),
         (
-            "RuntimeError: The size of tensor a (3) must match the size of tensor b (4) at non-singleton",
+            "RuntimeError: The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1",
             "four-meet-three",
         ),
         ("ValueError: operands could not be broadcast together with shapes (8,8,4) (8,8,3)", "picture-channels-differ"),
