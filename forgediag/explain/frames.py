@@ -17,6 +17,7 @@ _RICH = re.compile(r"^[\s│┃|]{0,12}([^│┃|]{1,600}\.pyx?):(\d{1,8}) in (\
 _PATH = re.compile(
     r"((?:[A-Za-z]:[\\/]|/|\.{1,2}[\\/])?[^:*?\"<>|]{0,400}[\\/]extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})"
 )
+_LOADING = re.compile(r"Error loading script: ([^\\/:*?\"<>|]{1,120}\.py)")
 
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/([^/]+?)(?:\.pyx?)?(?:/|$)")
 _EXTENSION = re.compile(r"(?:^|/)extensions(-builtin)?/([^/]+)(?:/(.*))?$")
@@ -100,7 +101,12 @@ def place(path: str, line: int = 0, function: str = "") -> Place:
 
 
 def named(text: str) -> Place | None:
-    """The extension whose file a line names, such as `*** Error running process: …/extensions/x/scripts/y.py`."""
+    """The extension or script whose file a line names.
+
+    Such as `*** Error running process: …/extensions/x/scripts/y.py` or `*** Error loading script: y.py`.
+    """
+    if (script := _LOADING.search(text)) is not None:
+        return Place("script", script[1])
     found = _PATH.search(text)
     return None if found is None else place(found[1].strip().split(".py")[0] + (".py" if ".py" in found[1] else ""))
 
@@ -118,6 +124,8 @@ class Frames:
     _paths: deque[str] = field(default_factory=lambda: deque[str](maxlen=KEPT))
     _own: Place | None = None
     _last: Place | None = None
+    _importer: Place | None = None
+    """The extension that, as far as the frames tell, is importing: after it modules were only loaded."""
 
     def add(self, text: str) -> bool:
         """A line of the traceback; whether it is a frame."""
@@ -127,14 +135,23 @@ class Frames:
         here = place(match[1].strip(), int(match[2]), match[3] or "")
         self._paths.append(match[1].replace("\\", "/"))
         self._last = here
+        if here.kind == "extension":
+            self._importer = here
+        elif here.function and here.kind != "python":
+            self._importer = None
         self.ended = self.ended or here.file == "launch.py"
         if here.kind not in {"package", "python"}:
             self._own = here
         return True
 
-    def place(self) -> Place | None:
-        """Whose code raised the error: the last frame that is not of a package or of Python."""
+    def place(self, *, importing: bool = False) -> Place | None:
+        """Whose code raised the error: the last frame that is not of a package or of Python.
+
+        `importing`: it is an error of an import, which is the extension's that asks for a module of Forge.
+        """
         own, last = self._own, self._last
+        if importing and own is not None and own.kind == "forge" and self._importer is not None:
+            return self._importer
         if own is None or (own.kind == "forge" and own.file in _PASSING_ON and self.within is not None):
             return self.within or last
         if last is not None and last.kind == "package":

@@ -30,6 +30,7 @@ FRAME_INDENT = 2
 _MARGIN = re.compile(r"(?:\*{3} ?)?[ >]{0,16}")
 _LINKS = ("During handling of the above exception", "The above exception was the direct cause")
 _OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", "***", *_LINKS)
+_IMPORTS = ("ImportError", "ModuleNotFoundError")
 _HEADS = ("Error running ", "Error loading ", "Error executing ", "Error calling", "Error rows", "reporting error")
 
 
@@ -179,7 +180,8 @@ class Reader:
             found = self._heaviest(whole, at, len(own), before, self._frames) or found
         if self._told is not None and (found is None or found[0].general or found[0].level == "follow-up"):
             return self._told
-        return self._said(number, text, found or self._by_place(), own, self._frames.place())
+        place = self._frames.place(importing=text.startswith(_IMPORTS))
+        return self._said(number, text, found or self._by_place(), own, place)
 
     def _by_place(self) -> Found | None:
         """What can be said of an error only because of where it was raised."""

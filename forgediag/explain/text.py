@@ -8,7 +8,7 @@ LONGEST = 8000
 """Characters of a line that are looked at."""
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]{0,24}[ -/]{0,4}[@-~]|\x1b\][^\x07\n]{0,200}\x07|[\x00-\x08\x0b-\x1f]")
-_LOGGER = re.compile(r" {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? *$")
+_LOGGER = re.compile(r"(?<!script:) {1,4000}[\w.]{1,60}\.py(?::\d{1,6})?(?: :: [A-Z]{4,8})? *$")
 _PREFIX = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?:? ?|"
     r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,64} [\w.-]{1,64}(?:\[\d{1,9}\])?: ?|"
