@@ -284,6 +284,33 @@ def test_the_error_in_an_extension_is_told_with_its_place() -> None:
     assert str(trouble.root.place) == "the extension some (scripts/a.py, line 1, in f), raised in the package torch"
 
 
+LOADING = '  File "/w/modules/script_loading.py", line 13, in load_module'
+
+
+def test_a_script_that_fails_to_load_is_named_by_the_line_before() -> None:
+    heading = "*** Error loading script: couple.py"
+    trouble = explain([heading, "Traceback (most recent call last):", LOADING, "OddError: strange"]).troubles[0]
+    assert str(trouble.root.place) == "the script couple.py"
+    alone = explain([heading]).troubles[0].root
+    assert alone.signature is not None
+    assert alone.filled(alone.signature.title).endswith("couple.py")
+
+
+@pytest.mark.parametrize(
+    ("frames", "error", "place"),
+    [
+        (["in <module>", "in <module>"], "ModuleNotFoundError: No module named 'cv3'", "the extension some"),
+        (["in <module>", "in <module>"], "TypeError: strange", "Forge's own code"),
+        (["in f", "in g"], "ImportError: strange", "Forge's own code"),
+    ],
+)
+def test_a_failed_import_is_the_extensions_that_asks_for_the_module(frames: list[str], error: str, place: str) -> None:
+    paths = ("/w/extensions/some/scripts/a.py", "/w/modules/sd_hijack_clip.py")
+    traceback = [f'  File "{path}", line 1, {frame}' for path, frame in zip(paths, frames, strict=True)]
+    root = explain(["Traceback (most recent call last):", *traceback, error]).troubles[0].root
+    assert str(root.place).startswith(place)
+
+
 def test_a_text_that_ends_within_a_traceback_is_said_to_do_so() -> None:
     cut = explain(["Traceback (most recent call last):", EXTENSION, "    f()"]).troubles[0].root
     assert cut.signature is not None
