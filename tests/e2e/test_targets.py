@@ -74,7 +74,7 @@ def test_no_probe_takes_longer_than_its_scrape_and_the_others_are_unaffected(
     for name, (_, text) in answers.items():
         assert not any(f'target="{other}"' in text for other in fleet if other != name)
     page = running.get("/probes").text
-    assert "hangs: failed after 1." in page
+    assert "hangs: failed after " in page
 
 
 def test_the_answer_for_all_does_not_wait_for_those_that_do_not_answer(running: Running) -> None:
