@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Running, Start
 
 WELL = [f"well{number}" for number in range(18)]
-TIMEOUT = 2.0
+TIMEOUT = 6.0
 
 
 @pytest.fixture(scope="module")
