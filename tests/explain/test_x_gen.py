@@ -67,6 +67,27 @@ def test_where_it_was_raised_tells_the_cause(error: str, frames: list[tuple[str,
     assert root(raised(error, *frames)) == cause
 
 
+FOLDED = (
+    'Traceback (most recent call last):   | 0/70 File "E:\\w\\modules_forge\\main_thread.py", line 39, '
+    'in loop task.work() File "E:\\w\\extensions\\some\\scripts\\a.py", line 74, in f x = y( '
+    "RuntimeError: shape '[1, 32, 32, 320]' is invalid for input of size 564480"
+)
+
+
+def test_a_traceback_that_lost_its_line_ends_is_read() -> None:
+    said = explain(["fine", FOLDED, "fine"]).troubles[0].root
+    assert said.signature is not None
+    assert said.signature.id == "reshape-invalid"
+    assert said.line == 2
+    assert said.place is not None
+    assert said.place.name == "some"
+
+
+def test_a_chain_of_errors_that_lost_its_line_ends_is_read() -> None:
+    link = " During handling of the above exception, another exception occurred: "
+    assert root(FOLDED + link + FOLDED.replace("RuntimeError: shape", "OSError: cannot write mode RGBA as JPEG")) != "?"
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
