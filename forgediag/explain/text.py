@@ -30,6 +30,11 @@ _ALARM = re.compile(
     re.IGNORECASE,
 )
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
+_FOLDED = re.compile(r'Traceback \(most recent call last\):?.{0,400}? File "')
+_FOLD = re.compile(
+    r' {1,400}(?=File "[^"]{1,600}", line \d|Traceback \(most|During handling of the above|The above exception was)'
+)
+_ERROR = re.compile(r" {1,400}(?=(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |$))")
 
 
 def plain(line: str) -> str:
@@ -43,6 +48,20 @@ def plain(line: str) -> str:
         line = _LOGGER.sub("", line)
     prefix = _PREFIX.match(line)
     return line if prefix is None else line[prefix.end() :]
+
+
+def folded(line: str) -> bool:
+    """Whether it is a traceback that lost its line ends."""
+    return 'File "' in line and _FOLDED.search(line[:LONGEST]) is not None
+
+
+def unfolded(line: str) -> list[str]:
+    """The lines of a traceback that lost its line ends."""
+    lines: list[str] = []
+    for part in _FOLD.split(line[: 4 * LONGEST]):
+        frame, *error = _ERROR.split(part, maxsplit=1) if part.startswith("File ") else [part]
+        lines += [f"  {frame}" if part.startswith("File ") else frame, *error]
+    return lines
 
 
 def framed(line: str) -> bool:
