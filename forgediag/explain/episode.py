@@ -22,7 +22,7 @@ EXCERPT = 15
 
 _RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
-"""An error of which only its class is known; the line in front of a traceback; an error of which nothing is known."""
+"""An error of which only its class is known; the line before a traceback (or a box); one of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +162,9 @@ def _absorb(episode: list[Said]) -> str:
 def _rank(said: Said) -> int:
     if said.signature is None:
         return _UNKNOWN
-    most = _GENERAL if said.signature.general else _RANK["error"]
-    if said.heading and said.signature.level == "wrapper":
+    general = said.signature.general
+    most = _GENERAL if general else _RANK["error"]
+    if said.heading and (general or said.signature.level == "wrapper"):
         most = _HEADING
     return min(_RANK[said.signature.level], most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,6 +39,14 @@ _PASSING_ON = (
     "modules_forge/main_thread.py",
 )
 """Forge's modules that call the code of others."""
+
+_WRAPPING = (
+    "modules/gradio_extensions.py",
+    "modules/gradio_extensons.py",
+    "modules/ui_components.py",
+    "modules_forge/forge_canvas/canvas.py",
+)
+"""Forge's modules that hand what an extension's page asks for on to gradio."""
 
 _NAMES = {
     "extension": "the extension {}",
@@ -97,6 +106,8 @@ def place(path: str, line: int = 0, function: str = "") -> Place:
         if (found := pattern.search(path)) is not None:
             name = found[1].split("/")[-1] if kind in {"package", "script"} else ""
             return Place(kind, name, found[1] if kind in {"forge", "script"} else file, line, function)
+    if path.split("/", 1)[0].removesuffix(".py") in sys.stdlib_module_names:
+        return Place("python", "", file, line, function)  # the standard library of an embedded Python has no folder
     return Place("other", file, file, line, function)
 
 
@@ -140,7 +151,8 @@ class Frames:
         elif here.function and here.kind != "python":
             self._importer = None
         self.ended = self.ended or here.file == "launch.py"
-        if here.kind not in {"package", "python"}:
+        wrapped = here.file in _WRAPPING and self._own is not None and self._own.kind == "extension"
+        if here.kind not in {"package", "python"} and not wrapped:
             self._own = here
         return True
 
@@ -159,7 +171,13 @@ class Frames:
         return own
 
     def hold(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these is so: `@KIND` that the place is of this kind, other words that a path has them."""
+        """Whether one of these is so: `@KIND` that the place is of this kind, other words that a path has them.
+
+        Words with `+` between them must all be so.
+        """
         here = self.place()
         kinds = {"@unplaced"} if here is None else {f"@{here.kind}", f"@package:{here.package or here.name}"}
-        return any(word in kinds if word[0] == "@" else any(word in path for path in self._paths) for word in words)
+        return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
+
+    def _holds(self, word: str, kinds: set[str]) -> bool:
+        return word in kinds if word[0] == "@" else any(word in path for path in self._paths)
