@@ -15,9 +15,7 @@ KEPT = 80
 
 _FRAME = re.compile(r'File "([^"]{1,600})", line (\d{1,8})(?:, in (\S{1,120}))?')
 _RICH = re.compile(r"^[\s│┃|]{0,12}([^│┃|]{1,600}\.pyx?):(\d{1,8}) in (\S{1,120})")
-_PATH = re.compile(
-    r"((?:[A-Za-z]:[\\/]|/|\.{1,2}[\\/])?[^:*?\"<>|]{0,400}[\\/]extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})"
-)
+_PATH = re.compile(r"(?:^|[\\/])(extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})")
 _LOADING = re.compile(r"Error loading script: ([^\\/:*?\"<>|]{1,120}\.py)")
 
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/([^/]+?)(?:\.pyx?)?(?:/|$)")
@@ -119,7 +117,10 @@ def named(text: str) -> Place | None:
     if (script := _LOADING.search(text)) is not None:
         return Place("script", script[1])
     found = _PATH.search(text)
-    return None if found is None else place(found[1].strip().split(".py")[0] + (".py" if ".py" in found[1] else ""))
+    if found is None:
+        return None
+    before, script, _ = found[1].partition(".py")
+    return place(before + script if script else before.strip(" ."))
 
 
 @dataclass(slots=True)
