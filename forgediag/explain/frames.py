@@ -119,8 +119,8 @@ def named(text: str) -> Place | None:
     found = _PATH.search(text)
     if found is None:
         return None
-    before, script, _ = found[1].partition(".py")
-    return place(before + script if script else before.strip(" ."))
+    before, ending, _ = found[1].partition(".py")
+    return place(before + ending if ending else before.strip(" ."))
 
 
 @dataclass(slots=True)
@@ -178,6 +178,8 @@ class Frames:
         """
         here = self.place()
         kinds = {"@unplaced"} if here is None else {f"@{here.kind}", f"@package:{here.package or here.name}"}
+        if here is not None and here.package:
+            kinds.add("@in-package")
         return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
 
     def _holds(self, word: str, kinds: set[str]) -> bool:
