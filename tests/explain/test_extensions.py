@@ -131,3 +131,14 @@ def test_both_of_two_words_must_be_so() -> None:
     frames.add(EXTENSION)
     assert frames.hold(("@extension+scripts/a.py",))
     assert not frames.hold(("@extension+scripts/b.py", "@in-package"))
+
+
+def test_a_traceback_that_is_cut_off_is_told_before_the_line_that_something_failed() -> None:
+    heading = "*** Error executing callback app_started_callback for /w/extensions/some/scripts/a.py"
+    said = root(heading, "    Traceback (most recent call last):", f"    {EXTENSION}")
+    assert said.signature is not None
+    assert said.filled(said.signature.title).endswith("it happened in the extension some")
+
+
+def test_an_extensions_own_lookup_in_gradio_is_its_own() -> None:
+    assert cause(EXTENSION, GRADIO, "KeyError: 'x'") == "keyerror-in-extension"
