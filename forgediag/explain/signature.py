@@ -113,7 +113,7 @@ class Pattern:
                 gaps.append(text[kept[position] : kept[start - 1] + 1] if start > position else "")
             position = end
         if self.rest:
-            gaps.append(text[kept[position - 1] + 1 :].partition("\n")[0].strip(" .'\""))
+            gaps.append(text[kept[position - 1] + 1 :].partition("\n")[0].strip(" .'\"│"))
         return tuple(gaps)
 
     def _piece(self, piece: str, text: str, after: int) -> tuple[int, int]:
