@@ -19,7 +19,8 @@ def holds(conditions: Sequence[str], gaps: Sequence[str]) -> bool:
     A condition is relations between whole numbers that must all be true, parted by `;`: products on both sides of `=`,
     `!=` or `<`, or a number and those it may be: `{1} * 2 = {3}; {2} in 768 1024`. `{1}` is what the first asterisk
     stands for; a relation with one that stands for anything but a number is not true. `{1} is name` is true of a name
-    as Python's modules have, `{1} is package` of that of a package that pip installs, or of a module in it.
+    as Python's modules have, `{1} is package` of that of a package that pip installs, or of a module in it, and
+    `{1} is own` of another name.
 
     Raises:
         ValueError: there is no relation in a part of a condition.
@@ -53,8 +54,9 @@ def _product(words: Sequence[str], gaps: Sequence[str]) -> int | None:
 
 
 def _is(name: str, kind: str) -> bool:
-    """Whether it is a name, or (`kind` "package") a known package's or a module's in it."""
-    return _NAME.fullmatch(name) is not None and (kind == "name" or name.partition(".")[0] in PACKAGES)
+    """Whether it is a name, and (`kind` "package") of a known package or a module in it, or ("own") of none."""
+    known = name.partition(".")[0] in PACKAGES
+    return _NAME.fullmatch(name) is not None and (kind == "name" or (kind == "package") == known)
 
 
 def _gap(word: str, gaps: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ def cause(*lines: str) -> str:
         ("rembg", "package-missing-for-extension"),
         ("credentials_manager", "module-missing-in-extension"),
         ("insightface.app", "module-part-missing"),
+        ("lib_some.utils", "own-part-missing-in-extension"),
     ],
 )
 def test_a_package_is_told_from_a_file_of_the_extension(name: str, expected: str) -> None:
@@ -64,6 +65,8 @@ def test_a_package_is_one_that_pip_installs(gaps: tuple[str, ...], true: bool) -
 def test_a_name_is_one_of_a_module() -> None:
     assert holds(["{1} is name"], ("lib_couple",))
     assert not holds(["{1} is name"], ("lib couple",))
+    assert holds(["{1} is own"], ("lib_couple",))
+    assert not holds(["{1} is own"], ("rembg",))
 
 
 @pytest.mark.parametrize(
