@@ -43,8 +43,10 @@ _WRAPPING = (
     "modules/gradio_extensons.py",
     "modules/ui_components.py",
     "modules_forge/forge_canvas/canvas.py",
+    "modules/options.py",
+    "modules/shared.py",
 )
-"""Forge's modules that hand what an extension's page asks for on to gradio."""
+"""Forge's modules that only hand on what an extension asks of gradio or of the settings."""
 
 _NAMES = {
     "extension": "the extension {}",

@@ -145,3 +145,12 @@ def test_a_traceback_that_is_cut_off_is_told_before_the_line_that_something_fail
 
 def test_an_extensions_own_lookup_in_gradio_is_its_own() -> None:
     assert cause(EXTENSION, GRADIO, "KeyError: 'x'") == "keyerror-in-extension"
+
+
+def test_a_setting_that_an_extension_asks_for_is_asked_by_the_extension() -> None:
+    frame = '  File "/w/modules/options.py", line 100, in __getattr__'
+    said = root(
+        "Traceback (most recent call last):", EXTENSION, frame, "AttributeError: 'Options' object has no attribute 'x'"
+    )
+    assert said.place is not None
+    assert said.place.owner == "the extension some"
