@@ -69,6 +69,12 @@ def framed(line: str) -> bool:
     return bool(line) and line.lstrip()[:1] in "│┃╭╰┌└" and bool(line.strip())
 
 
+def unboxed(line: str) -> str:
+    """What stands in a line of a box that a whole traceback is in; empty where it is none."""
+    line = line.strip()
+    return line[1:-1].strip() if line[:1] in {"│", "┃"} and line[-1:] == line[:1] else ""
+
+
 def raised(line: str) -> bool:
     """Whether it is the last line of a traceback, the error's name and message."""
     match = _RAISED.match(line)

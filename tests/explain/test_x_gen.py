@@ -57,7 +57,7 @@ def raised(error: str, *frames: tuple[str, str]) -> str:
         (
             "AttributeError: 'IntegratedFluxTransformer2DModel' object has no attribute 'inner_forward'",
             [("extensions\\some\\scripts\\a.py", "x")],
-            "object-lacks-attribute-in-extension",
+            "flux-extension-on-new-neo",
         ),
         ("AssertionError", [("backend\\nn\\unet.py", "assert y.shape[0] == x.shape[0]")], "unet-vector-batch"),
         ("AssertionError", [("backend\\nn\\unet.py", "assert a == b")], "assertion-bare"),
