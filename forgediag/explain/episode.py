@@ -21,7 +21,7 @@ EXCERPT = 15
 """Lines up to which a text is someone's excerpt: what is usual or harmless or sounds wrong in it is asked about."""
 
 ASKED = 40
-"""Lines up to which a harmless error with a traceback is asked about, where nothing else is wrong: a start is so long."""
+"""Lines up to which a harmless error with a traceback is asked about where nothing else is wrong: those of a start."""
 
 _RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
