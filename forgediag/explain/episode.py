@@ -81,7 +81,8 @@ class _Log:
 
     def say(self, said: Said) -> None:
         if said.signature is not None and said.signature.level == "harmless":
-            self.harmless = said if self.harmless is None or not self.harmless.chain else self.harmless
+            if self.harmless is None or said.chain > self.harmless.chain == 0:
+                self.harmless = said
         elif len(self.episode) < 200:
             self.episode.append(said)
 

@@ -20,6 +20,8 @@ def test_a_start_with_nothing_but_a_harmless_traceback_is_asked_about() -> None:
         "ModuleNotFoundError: No module named 'triton'",
     ]
     assert ids([*START, TRITON, *raised, TRITON]) == ["xformers-wants-triton"]
+    assert ids([*START, TRITON, "fine", *raised, TRITON]) == ["xformers-without-triton"]
+    assert ids([TRITON, "Error caught was: No module named 'triton'"]) == ["xformers-wants-triton"]
     assert ids([*START, *START, *raised]) == []
     assert ids([*START, TRITON]) == []
     assert ids([*START, "something failed"]) == []
