@@ -28,6 +28,9 @@ FRAME_INDENT = 2
 """How much deeper than its traceback a frame is."""
 
 _MARGIN = re.compile(r"(?:\*{3} ?)?[ >]{0,16}")
+_NUMBER = re.compile(r"(?<=\d)(?!\d).*", re.DOTALL)
+"""What stands behind the number that a text begins with or holds first."""
+
 _LINKS = ("During handling of the above exception", "The above exception was the direct cause")
 _OTHERS = ("Traceback (most", "INFO: ", "Loading Model", "###", "***", *_LINKS)
 _IMPORTS = ("ImportError", "ModuleNotFoundError")
@@ -265,7 +268,11 @@ class Reader:
 
 
 def _proved(signature: Signature, pattern: Pattern, whole: str) -> bool:
-    return not signature.given or holds(signature.given, pattern.gaps(whole))
+    """Whether the message's numbers are such as they must be; after the last there may be other lines."""
+    if not signature.given:
+        return True
+    gaps = pattern.gaps(whole)
+    return holds(signature.given, (*gaps[:-1], _NUMBER.sub("", gaps[-1])) if pattern.rest else gaps)
 
 
 def _reach(patterns: Matches) -> int:

@@ -60,7 +60,7 @@ def raised(error: str, *frames: tuple[str, str]) -> str:
             "flux-extension-on-new-neo",
         ),
         ("AssertionError", [("backend\\nn\\unet.py", "assert y.shape[0] == x.shape[0]")], "unet-vector-batch"),
-        ("AssertionError", [("backend\\nn\\unet.py", "assert a == b")], "assertion-bare"),
+        ("AssertionError", [("backend\\nn\\unet.py", "assert a == b")], "check-failed"),
     ],
 )
 def test_where_it_was_raised_tells_the_cause(error: str, frames: list[tuple[str, str]], cause: str) -> None:
