@@ -159,7 +159,9 @@ class Frames:
         return own
 
     def hold(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these is so: `@KIND` that the place is of this kind, other words that a path has them."""
+        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, other words that a path has them."""
         here = self.place()
-        kinds = {"@unplaced"} if here is None else {f"@{here.kind}", f"@package:{here.package or here.name}"}
+        kinds = {"@unplaced"}
+        if here is not None:
+            kinds = {f"@{here.kind}", f"@{here.kind}:{here.file}", f"@package:{here.package or here.name}"}
         return any(word in kinds if word[0] == "@" else any(word in path for path in self._paths) for word in words)

@@ -143,7 +143,7 @@ class Signature:
     frames of a traceback too.
     `general`: true of a whole class of errors, and told only where nothing finer is known. `where`: told only of an
     error whose traceback has one of these in its frames' paths, or (`@extension`, `@builtin`, `@forge`, `@package`,
-    `@package:NAME`, `@unplaced`) was raised there. A general one may have `where` and no patterns: it is told of any
+    `@package:NAME`, `@unplaced`, `@forge:modules/FILE.py`) was raised there. A general one may have `where` and no patterns: it is told of any
     error raised there. In title, cause and fix `{1}` is what the first asterisk stands for, `{place}` where the error
     was raised and `{package}` the package it went through; `{1|text}` says text where there is none.
     `given`: what the numbers that the asterisks stand for must be to each other (`forgediag.explain.given`).
