@@ -159,9 +159,15 @@ class Frames:
         return own
 
     def hold(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, other words that a path has them."""
+        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, other words that a path has them.
+
+        Words with `+` between them must all be so.
+        """
         here = self.place()
         kinds = {"@unplaced"}
         if here is not None:
             kinds = {f"@{here.kind}", f"@{here.kind}:{here.file}", f"@package:{here.package or here.name}"}
-        return any(word in kinds if word[0] == "@" else any(word in path for path in self._paths) for word in words)
+        return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
+
+    def _holds(self, word: str, kinds: set[str]) -> bool:
+        return word in kinds if word[0] == "@" else any(word in path for path in self._paths)

@@ -185,8 +185,8 @@ class Reader:
 
     def _by_place(self) -> Found | None:
         """What can be said of an error only because of where it was raised."""
-        said = (one for one in self._anywhere if one.level == "error" and self._frames.hold(one.where))
-        return next(((one, None) for one in said), None)
+        said = [one for one in self._anywhere if one.level == "error" and self._frames.hold(one.where)]
+        return (max(said, key=lambda one: "+" in one.where[0]), None) if said else None
 
     def _said(
         self,
