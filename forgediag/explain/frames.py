@@ -159,7 +159,7 @@ class Frames:
         return own
 
     def hold(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, other words that a path has them.
+        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, else that a path has the words.
 
         Words with `+` between them must all be so.
         """
