@@ -167,6 +167,7 @@ class Frames:
         kinds = {"@unplaced"}
         if here is not None:
             kinds = {f"@{here.kind}", f"@{here.kind}:{here.file}", f"@package:{here.package or here.name}"}
+            kinds.add(f"@{here.kind}-in-package" if here.package else f"@{here.kind}-itself")
         return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
 
     def _holds(self, word: str, kinds: set[str]) -> bool:

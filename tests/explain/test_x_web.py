@@ -53,3 +53,10 @@ def test_a_venv_that_starts_nothing_is_no_want_of_memory() -> None:
 )
 def test_a_json_text_is_named_by_who_reads_it(path: str, cause: str) -> None:
     assert root(frame(path), "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)") == cause
+
+
+def test_a_package_that_forge_called_is_named() -> None:
+    package = frame("venv/lib/python3.10/site-packages/transformers/x.py")
+    assert root(frame("modules/odd.py"), package, "OddError: strange") == "package-of-forge-raised"
+    assert root(frame("modules/images.py"), package, "OddError: strange") == "forge-saving-image"
+    assert root(package, "OddError: strange") == "package-raised"
