@@ -60,3 +60,22 @@ def test_a_package_that_forge_called_is_named() -> None:
     assert root(frame("modules/odd.py"), package, "OddError: strange") == "package-of-forge-raised"
     assert root(frame("modules/images.py"), package, "OddError: strange") == "forge-saving-image"
     assert root(package, "OddError: strange") == "package-raised"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "# {'error': 'IndexError', 'detail': '', 'body': '', 'message': 'list assignment index out of range'}",
+        'answered: {"error":"IndexError","detail":"","body":"","errors":"list assignment index out of range"}',
+    ],
+)
+def test_an_answer_of_the_api_that_a_client_printed_is_read(answer: str) -> None:
+    trouble = explain(["<Response [500]>", answer]).troubles[0]
+    assert trouble.root.signature is not None
+    assert trouble.root.signature.id == "api-args-too-many"
+    assert trouble.root.text == "IndexError: list assignment index out of range"
+
+
+def test_an_answer_without_a_message_is_left_as_it_is() -> None:
+    answer = "{'error': 'HTTPException', 'detail': 'Sampler not found', 'body': '', 'errors': ''}"
+    assert explain(["a client:", answer]).troubles[0].root.text == answer
