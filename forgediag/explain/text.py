@@ -29,8 +29,8 @@ _ALARM = re.compile(
     r"abort(?:ed)?|crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|timed out|timeout|corrupt(?:ed)?)\b",
     re.IGNORECASE,
 )
-_ERROR = re.compile(r"[\"']error[\"']: ?[\"']([A-Za-z_]\w{0,80})[\"'],")
-_MESSAGE = re.compile(r"[\"'](?:errors|message)[\"']: ?[\"'](.{1,4000})[\"']")
+_ANSWERED = re.compile(r"[\"']error[\"']: ?[\"']([A-Za-z_]\w{0,80})[\"'],")
+_SAID = re.compile(r"[\"'](?:errors|message)[\"']: ?[\"'](.{1,4000})[\"']")
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
 
 
@@ -51,8 +51,8 @@ def plain(line: str) -> str:
 
 def _answered(line: str) -> str:
     """The error of an answer of the API that a client printed; other lines as they are."""
-    name = _ERROR.search(line)
-    message = _MESSAGE.search(line, name.end()) if name is not None else None
+    name = _ANSWERED.search(line)
+    message = _SAID.search(line, name.end()) if name is not None else None
     return line if name is None or message is None else f"{name[1]}: {message[1]}"
 
 
