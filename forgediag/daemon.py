@@ -182,7 +182,7 @@ class Daemon:
 
     async def _advise(self, watch: Watch) -> None:
         while True:
-            if not watch.poll.counts.job_running:  # a job in its phases makes free memory move
+            if not watch.poll.counts.job_running or _starting(watch.adviser.advice):  # free memory moves in a job
                 await watch.adviser.refresh(watch.observe(self._gpus.snapshot()), self._host)
             await asyncio.sleep(self._config.pace.tick if _starting(watch.adviser.advice) else ADVISE_EVERY)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,9 +134,14 @@ def _respond(exporter: Exporter, report: Report, *, compressed: bool) -> Respons
 
 def _response(headers: dict[str, str], body: bytes, *, compressed: bool) -> Response:
     if compressed and len(body) >= WORTH_COMPRESSING:
-        body = gzip.compress(body, 1, mtime=0)
+        body = _gzip(body)
         headers["content-encoding"] = "gzip"
     return Response(200, headers, body)
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
 
 
 def _wanted(choices: Sequence[Exporter], request: Request) -> tuple[Exporter, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection
 from functools import partial
+from typing import TYPE_CHECKING
 
 from forgediag.config import Config, TargetConfig, state_dir
 from forgediag.gpus import GpuSource
@@ -13,8 +14,10 @@ from forgediag.model import MB, Job, OptionChange
 from forgediag.sources.hashing import Hasher
 from forgediag.sources.local import LocalFacts
 from forgediag.sources.records import JOURNAL, Records
-from forgediag.sources.sweep import Sweep
 from forgediag.watch import Watch
+
+if TYPE_CHECKING:
+    from forgediag.sources.sweep import Sweep
 
 
 class Watchers:
@@ -81,6 +84,8 @@ class Watchers:
     def _sweep(self, target: TargetConfig) -> Sweep | None:
         if self._hasher is None or not self._config.verify_models:
             return None
+        from forgediag.sources.sweep import Sweep  # noqa: PLC0415 - verifying is asked for by few
+
         pace = self._config.verification
         sweep = Sweep(self._records, target.lock, pace.days * 86400, pace.rate * MB, self._wall)
         self._hasher.look_after(sweep)

@@ -114,6 +114,23 @@ def test_the_sampler_is_told_of_jobs_and_on_which_card(tmp_path: Path) -> None:
     assert gpus.jobs[1][0] is False
 
 
+def test_a_forge_that_generates_from_the_start_is_advised_too(tmp_path: Path) -> None:
+    async def act() -> None:
+        async with SimulatedForge(Setup(pace=Pace(step=0.5))) as forge:
+            forge.start_job(steps=1000)
+            gpus = ScriptedGpus()
+            daemon = Daemon(config(forge.url, tmp_path), checks(), gpus)
+            stop = asyncio.Event()
+            running = asyncio.ensure_future(daemon.run(stop))
+            await until(daemon.report)
+            await until(lambda: getattr(known(daemon).advice["forge"], "kind", "") != "starting")
+            assert [busy for busy, _ in gpus.jobs] == [True]
+            stop.set()
+            await running
+
+    asyncio.run(act())
+
+
 def test_a_hang_is_noticed_when_asked_not_at_the_next_tick(tmp_path: Path) -> None:
     gpus = ScriptedGpus()
     daemon = Daemon(Config(targets=(), state_dir=str(tmp_path)), checks(), gpus)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from forgediag.export import Asset, Exporter, StaticFile
-from forgediag_exporters.issue import ISSUE
+from forgediag.model import Report
 from forgediag_exporters.json import DOCUMENTS
 from forgediag_exporters.page import PAGE
 from forgediag_exporters.prometheus import PROMETHEUS
 from forgediag_exporters.text import TEXTS
+
+
+def _issue(report: Report) -> bytes:
+    from forgediag_exporters.issue import issue  # noqa: PLC0415 - the daemon never needs it
+
+    return issue(report)
 
 
 def _grafana(docs: str) -> dict[str, str]:
@@ -33,6 +39,7 @@ def _service(kind: str) -> Asset:
     return Asset(kind, files)
 
 
+ISSUE = Exporter("issue", None, "text/markdown; charset=utf-8", _issue)
 ASSETS = (
     Asset("grafana", _grafana),
     Asset("prometheus", _prometheus),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from forgediag.export import Exporter
 from forgediag.model import Finding, Forge, Gap, GpuMemory, Install, Nvml, Options, Report, Sysinfo, Target
 from forgediag_exporters.redact import redacted
 from forgediag_exporters.text import size
@@ -96,6 +95,3 @@ def _finding(finding: Finding) -> Iterator[str]:
 def _line(text: str) -> str:
     """One line that cannot end a code block or begin a heading."""
     return re.sub(r"\s+", " ", text).replace("```", "'''")
-
-
-ISSUE = Exporter("issue", None, "text/markdown; charset=utf-8", issue)

@@ -20,7 +20,7 @@ from forgediag.config import DEFAULT_URLS, Config, state_dir
 from forgediag.lockfile import Lock, LockError
 from forgediag.model import MB, Progress
 from forgediag.sources.library import Manner, Reader
-from forgediag.sources.locking import read_lock
+from forgediag.sources.lock_file import read_lock
 from forgediag.sources.records import JOURNAL, Records
 
 F = TypeVar("F", bound=Callable[..., object])

@@ -16,8 +16,9 @@ from forgediag.guard import Guard, Hosts
 from forgediag.http import Server, serve
 from forgediag.model import Report
 from forgediag.multi import Probes
-from forgediag.plugins import checks, exporters, files
+from forgediag.plugins import checks, exporters, files, installed
 from forgediag.server import Site
+from forgediag.sources.apart import answer
 from forgediag.sources.host import LOOPBACK
 from forgediag.web_config import WebConfig, WebConfigError, WebConfigFile
 
@@ -73,7 +74,8 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
-        self._site = Site(self.report, exporters(), files())
+        self._installed = answer(installed)
+        self._site = Site(self.report, exporters(self._installed), files(self._installed))
         self._supervisor = Supervisor()
         self._told = told
         self._site.pages.update(Probes(lambda: self._daemon, self._site.metrics, config.probes_at_once).pages)
@@ -121,7 +123,7 @@ class Service:
         """Run one daemon until `stop`, or until a new configuration has been read."""
         self._daemon = Daemon(
             self._config,
-            checks() if self._config.targets else (),
+            checks(self._installed) if self._config.targets else (),
             self._gpus(self._config),
             on_report=self._reported,
             keep_history=True,

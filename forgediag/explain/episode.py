@@ -22,7 +22,7 @@ EXCERPT = 15
 
 _RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
-"""An error of which only its class is known; the line in front of a traceback; an error of which nothing is known."""
+"""An error of which only its class is known; the line before a traceback (or a box); one of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,12 @@ def _noticed(counted: Lines) -> Said | None:
 
 
 def _trouble(episode: list[Said]) -> Trouble:
-    """The root is the first of what matters most: a known error before an unknown one, that before mere warnings."""
+    """The root is the first of what matters most: a known error before an unknown one, that before mere warnings.
+
+    A traceback is before a line in front of it that says no more than that something failed.
+    """
     inner = _absorb(episode)
-    root = max(episode, key=lambda said: (_rank(said), said.ended))
+    root = max(episode, key=lambda said: (_rank(said), said.ended, not _general_heading(said)))
     kept: dict[str, Said] = {}
     for said in episode:
         if said.signature is not None and said.signature is not root.signature and said.signature.level != "note":
@@ -146,6 +149,10 @@ def _trouble(episode: list[Said]) -> Trouble:
         tuple(kept.values())[:FOLLOWING],
         inner if root.signature is not None and root.signature.level == "wrapper" else "",
     )
+
+
+def _general_heading(said: Said) -> bool:
+    return said.heading and said.signature is not None and said.signature.general
 
 
 def _absorb(episode: list[Said]) -> str:
@@ -163,7 +170,7 @@ def _rank(said: Said) -> int:
     if said.signature is None:
         return _UNKNOWN
     most = _GENERAL if said.signature.general else _RANK["error"]
-    if said.heading and said.signature.level == "wrapper":
+    if _general_heading(said) or (said.heading and said.signature.level == "wrapper"):
         most = _HEADING
     return min(_RANK[said.signature.level], most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,9 +15,7 @@ KEPT = 80
 
 _FRAME = re.compile(r'File "([^"]{1,600})", line (\d{1,8})(?:, in (\S{1,120}))?')
 _RICH = re.compile(r"^[\s│┃|]{0,12}([^│┃|]{1,600}\.pyx?):(\d{1,8}) in (\S{1,120})")
-_PATH = re.compile(
-    r"((?:[A-Za-z]:[\\/]|/|\.{1,2}[\\/])?[^:*?\"<>|]{0,400}[\\/]extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})"
-)
+_PATH = re.compile(r"(?:^|[\\/])(extensions(?:-builtin)?[\\/][^:*?\"<>|]{1,300})")
 _LOADING = re.compile(r"Error loading script: ([^\\/:*?\"<>|]{1,120}\.py)")
 
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/([^/]+?)(?:\.pyx?)?(?:/|$)")
@@ -38,6 +37,16 @@ _PASSING_ON = (
     "modules_forge/main_thread.py",
 )
 """Forge's modules that call the code of others."""
+
+_WRAPPING = (
+    "modules/gradio_extensions.py",
+    "modules/gradio_extensons.py",
+    "modules/ui_components.py",
+    "modules_forge/forge_canvas/canvas.py",
+    "modules/options.py",
+    "modules/shared.py",
+)
+"""Forge's modules that only hand on what an extension asks of gradio or of the settings."""
 
 _NAMES = {
     "extension": "the extension {}",
@@ -97,6 +106,8 @@ def place(path: str, line: int = 0, function: str = "") -> Place:
         if (found := pattern.search(path)) is not None:
             name = found[1].split("/")[-1] if kind in {"package", "script"} else ""
             return Place(kind, name, found[1] if kind in {"forge", "script"} else file, line, function)
+    if path.split("/", 1)[0].removesuffix(".py") in sys.stdlib_module_names:
+        return Place("python", "", file, line, function)  # the standard library of an embedded Python has no folder
     return Place("other", file, file, line, function)
 
 
@@ -108,7 +119,10 @@ def named(text: str) -> Place | None:
     if (script := _LOADING.search(text)) is not None:
         return Place("script", script[1])
     found = _PATH.search(text)
-    return None if found is None else place(found[1].strip().split(".py")[0] + (".py" if ".py" in found[1] else ""))
+    if found is None:
+        return None
+    before, ending, _ = found[1].partition(".py")
+    return place(before + ending if ending else before.strip(" ."))
 
 
 @dataclass(slots=True)
@@ -140,7 +154,8 @@ class Frames:
         elif here.function and here.kind != "python":
             self._importer = None
         self.ended = self.ended or here.file == "launch.py"
-        if here.kind not in {"package", "python"}:
+        wrapped = here.file in _WRAPPING and self._own is not None and self._own.kind == "extension"
+        if here.kind not in {"package", "python"} and not wrapped:
             self._own = here
         return True
 
@@ -167,7 +182,8 @@ class Frames:
         kinds = {"@unplaced"}
         if here is not None:
             kinds = {f"@{here.kind}", f"@{here.kind}:{here.file}", f"@package:{here.package or here.name}"}
-            kinds.add(f"@{here.kind}-in-package" if here.package else f"@{here.kind}-itself")
+        if here is not None and here.package:
+            kinds.update(("@in-package", f"@{here.kind}-in-package"))
         return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
 
     def _holds(self, word: str, kinds: set[str]) -> bool:

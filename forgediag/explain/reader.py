@@ -13,7 +13,7 @@ from forgediag.explain.frames import Frames, Place, named
 from forgediag.explain.given import holds
 from forgediag.explain.machine import Machine, machine_of
 from forgediag.explain.signature import Pattern, Signature
-from forgediag.explain.text import error_within, framed, plain, raised, squeezed
+from forgediag.explain.text import error_within, framed, plain, raised, squeezed, unboxed
 
 AHEAD = 12
 """Lines that a message may go on for after its first."""
@@ -121,6 +121,8 @@ class Reader:
 
     def _in_traceback(self, lines: Batch, at: int) -> Iterator[Said | Turn]:
         number, text = lines.numbers[at], self._plain(lines.texts[at])
+        if (boxed := unboxed(text)) and raised(boxed):
+            text = boxed
         self._open += 1
         if "Traceback (most recent call last)" in text:
             yield from self._broken_off()
@@ -181,7 +183,8 @@ class Reader:
         if self._told is not None and (found is None or found[0].general or found[0].level == "follow-up"):
             return self._told
         place = self._frames.place(importing=text.startswith(_IMPORTS))
-        return self._said(number, text, found or self._by_place(), own, place)
+        said = self._said(number, text, found or self._by_place(), own, place)
+        return replace(said, heading=text.endswith(":") and framed(next(iter(following), "")))
 
     def _by_place(self) -> Found | None:
         """What can be said of an error only because of where it was raised."""

@@ -8,7 +8,7 @@ from itertools import islice
 from forgediag.explain.anchors import Anchors
 from forgediag.explain.events import Said, Turn
 from forgediag.explain.reader import AHEAD, Batch, Reader
-from forgediag.explain.text import LONGEST
+from forgediag.explain.text import LONGEST, folded, unfolded
 
 BATCH = 8000
 """Lines looked at together."""
@@ -29,10 +29,22 @@ class Lines:
             self.kept = self.kept or list(enumerate(texts[: self._keep], first))
             self.count += len(texts)
             whole = "\r" not in (text := "\n".join(texts)) and text.count("\n") < len(texts)
-            if whole and max(map(len, texts)) <= LONGEST:
+            if "call last)" in text and any(map(folded, texts)):
+                yield _unfolded(texts, first)
+            elif whole and max(map(len, texts)) <= LONGEST:
                 yield Batch(texts, list(range(first, self.count + 1)))
             else:
                 yield _parted(texts, first)
+
+
+def _unfolded(texts: Sequence[str], first: int) -> Batch:
+    """What stands in a traceback without line ends counts as lines of the same number."""
+    batch = Batch([], [])
+    for number, text in enumerate(texts, first):
+        part = _parted(unfolded(text) if folded(text) else [text], number)
+        batch.texts.extend(part.texts)
+        batch.numbers.extend([number] * len(part.texts))
+    return batch
 
 
 def _parted(texts: Sequence[str], first: int) -> Batch:

@@ -32,6 +32,11 @@ _ALARM = re.compile(
 _ANSWERED = re.compile(r"[\"']error[\"']: ?[\"']([A-Za-z_]\w{0,80})[\"'],")
 _SAID = re.compile(r"[\"'](?:errors|message)[\"']: ?[\"'](.{1,4000})[\"']")
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
+_FOLDED = re.compile(r'Traceback \(most recent call last\):?.{0,400}? File "')
+_FOLD = re.compile(
+    r' {1,400}(?=File "[^"]{1,600}", line \d|Traceback \(most|During handling of the above|The above exception was)'
+)
+_ERROR = re.compile(r" {1,400}(?=(?:[A-Za-z_]\w{0,80}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception)(?:: |$))")
 
 
 def plain(line: str) -> str:
@@ -56,9 +61,29 @@ def _answered(line: str) -> str:
     return line if name is None or message is None else f"{name[1]}: {message[1]}"
 
 
+def folded(line: str) -> bool:
+    """Whether it is a traceback that lost its line ends."""
+    return 'File "' in line and _FOLDED.search(line[:LONGEST]) is not None
+
+
+def unfolded(line: str) -> list[str]:
+    """The lines of a traceback that lost its line ends."""
+    lines: list[str] = []
+    for part in _FOLD.split(line[: 4 * LONGEST]):
+        frame, *error = _ERROR.split(part, maxsplit=1) if part.startswith("File ") else [part]
+        lines += [f"  {frame}" if part.startswith("File ") else frame, *error]
+    return lines
+
+
 def framed(line: str) -> bool:
     """Whether it belongs to a box that rich drew around a traceback."""
     return bool(line) and line.lstrip()[:1] in "│┃╭╰┌└" and bool(line.strip())
+
+
+def unboxed(line: str) -> str:
+    """What stands in a line of a box that a whole traceback is in; empty where it is none."""
+    line = line.strip()
+    return line[1:-1].strip() if line[:1] in {"│", "┃"} and line[-1:] == line[:1] else ""
 
 
 def raised(line: str) -> bool:

@@ -17,6 +17,7 @@ from forgediag.model import MB, LoadError
 from forgediag.plan.peaks import Peak, Prepared, forward_images, peak_of
 from forgediag.plan.request import Request, checked
 from forgediag.plan.speed import Speed, estimated
+from forgediag.plan.workload import workload_of
 
 PLENTY = 1 << 50
 """Bytes of RAM where the host is not known: never less than the card has."""
@@ -164,7 +165,7 @@ def simulated(request: Request, prepared: Prepared) -> list[Step]:
 def _workload(request: Request, prepared: Prepared, base: Base) -> Workload:
     """What is generated, with the ControlNets and LoRAs beside it."""
     made = prepared.components
-    work = request.picture.workload(base, inpaint=made.detection.family != base)
+    work = workload_of(request.picture, base, inpaint=made.detection.family != base)
     if request.second and prepared.second and prepared.second.detection.base:
         work = replace(work, successor=Successor(request.second.role, prepared.second.parts, _ram(request)))
     unet = made.parts.get(UNET)

@@ -7,8 +7,7 @@ from typing import Literal
 
 from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import Base
-from forgediag.forge.memory.manager import Swap
-from forgediag.forge.memory.run import Workload
+from forgediag.forge.memory.swap import Swap
 from forgediag.model import MB, Header
 
 USUAL_CARDS = (2, 3, 4, 6, 8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 80, 96, 141, 192)
@@ -94,30 +93,6 @@ class Picture:
         """Prompts hires fix encodes for itself, though they are the same: a negative one unless its CFG scale is 1."""
         scale = self.scale(base) if self.hires_cfg is None else self.hires_cfg
         return 0 if self.hires is None else 1 if scale == 1 else 2
-
-    def workload(self, base: Base, *, inpaint: bool = False) -> Workload:
-        """The loads this makes with a checkpoint of a family, `inpaint` if its UNet takes more than a latent."""
-        size = self.size(base)
-        passes = [size]
-        if self.hires is not None:
-            passes.append((int(size[0] * self.hires) // 8 * 8, int(size[1] * self.hires) // 8 * 8))
-        return Workload(
-            passes=tuple(passes),
-            batch=self.batch,
-            images=self.images,
-            prompts=1 if self.scale(base) == 1 else 2,
-            hires_prompts=self.hires_prompts(base),
-            cached_prompt=self.cached_prompt,
-            new_prompt=self.new_prompt,
-            img2img=self.img2img,
-            inpaint=inpaint,
-            late_encode=self.late_encode,
-            cloned_unet=self.cloned_unet,
-            new_lora=self.new_lora,
-            pixel_hires=self.pixel_hires,
-            hard=self.hard_mb * MB,
-            split_attention=self.split_attention,
-        )
 
 
 _ONE_PASS = frozenset({"flux-dev", "flux-schnell", "chroma"})

@@ -10,7 +10,7 @@ from typing import Literal
 from forgediag.forge.cards import bus_speed, tensor_speed
 from forgediag.forge.families import Base
 from forgediag.forge.log import BarMoved, Loaded, LogReader
-from forgediag.forge.memory.manager import Swap
+from forgediag.forge.memory.swap import Swap
 from forgediag.model import MB
 
 Confidence = Literal["measured", "calibrated", "estimated"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forgediag.forge.log import Loaded
-from forgediag.forge.memory.manager import swap_limit
+from forgediag.forge.memory.swap import swap_limit
 from forgediag.model import MB
 
 ROUNDING = 0.1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from math import log
-from statistics import median
 
 from forgediag.forge.selection import base_name
 from forgediag.model import MB, Job
+from forgediag.profile.median import median
 
 ENOUGH = 3
 """Jobs of one kind from which on another one of the same pace teaches nothing new: they count as measured."""

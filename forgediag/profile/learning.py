@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isqrt
-from statistics import median
 
-from forgediag.forge.memory.manager import Swap
+from forgediag.forge.memory.swap import Swap
 from forgediag.model import Job
 from forgediag.plan.console import speed_seen
 from forgediag.plan.request import Request
 from forgediag.plan.speed import Observation, Speed
 from forgediag.profile.evidence import newest
+from forgediag.profile.median import median
 
 SAME_SIZE = 0.02
 """Share by which the pixels of two jobs of one size may differ: they are inferred from what Forge prints to 0.01 MB."""

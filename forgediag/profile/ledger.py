@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 
 from forgediag.forge.log import Event, Loaded, Started, Unloaded
 from forgediag.model import MB, CudaMemory, GpuMemory, Ledger, Part
+from forgediag.profile.median import median
 
 _READINGS = 31
 """Readings of the context that are kept; their median stands, for driver and Forge are not read at one instant."""

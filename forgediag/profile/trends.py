@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal
 
 from forgediag.model import MB, Job
+from forgediag.profile.median import median
 
 LEAK_JOBS, LEAK_SIZE, LEAK_ORDER = 12, 20 * MB, 0.75
 """Generations one after another, bytes of growth each, and how strictly they must rise (Kendall's tau) for a leak.

@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from forgediag.sources.thread import in_thread
 
@@ -28,11 +28,16 @@ async def apart(function: Callable[..., T], *arguments: object) -> T:
     Raises:
         ApartError: the process could not be started, failed, or took over 60 s.
     """
+    return await in_thread(lambda: answer(function, *arguments))
+
+
+def answer(function: Callable[..., T], *arguments: object) -> T:
+    """As `apart`, for a thread that waits.
+
+    Raises:
+        ApartError: the process could not be started, failed, or took over 60 s.
+    """
     task = pickle.dumps((function.__module__, function.__qualname__, arguments))
-    return await in_thread(lambda: _answer(task))
-
-
-def _answer(task: bytes) -> Any:
     command = [sys.executable, "-m", "forgediag.sources.apart"]
     hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     try:
@@ -46,7 +51,7 @@ def _answer(task: bytes) -> Any:
     if done.returncode != 0:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise ApartError(f"the process for it ended with {done.returncode}{''.join(f': {line}' for line in last)}")
-    return pickle.loads(done.stdout)  # noqa: S301 - our own answer
+    return cast("T", pickle.loads(done.stdout))  # noqa: S301 - our own answer
 
 
 def main() -> None:
@@ -54,8 +59,7 @@ def main() -> None:
     from importlib import import_module  # noqa: PLC0415 - only in the other process
 
     module, name, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
-    answer = getattr(import_module(module), name)(*arguments)
-    sys.stdout.buffer.write(pickle.dumps(answer))
+    sys.stdout.buffer.write(pickle.dumps(getattr(import_module(module), name)(*arguments)))
 
 
 if __name__ == "__main__":

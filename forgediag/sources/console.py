@@ -28,6 +28,9 @@ A model that is loaded grows by a twentieth of its size in 20 ms (seen on an H10
 BUSY = 5.0
 """Seconds after something was printed in which the next line may come at any moment."""
 
+ROTATED = 0.2
+"""Seconds between two looks whether the file was rotated or truncated: they cost five times a read at its end."""
+
 BLOCK = 256 * 1024
 
 AGAIN = 5.0
@@ -111,14 +114,18 @@ class ConsoleFollower:
                 )
 
     def _follow_file(self, path: str) -> None:
-        handle, busy_until = self._open(path), 0.0
-        while not self._stop.wait(BUSY_PACE if self._clock() < busy_until else PACE):
+        handle, busy_until, look_at = self._open(path), 0.0, 0.0
+        while not self._stop.is_set():
+            now = self._clock()
+            time.sleep(BUSY_PACE if now < busy_until else PACE)  # half the cost of waiting for an event
             handle = self._open(path) if handle < 0 else handle
             if self._read(handle):
-                busy_until = self._clock() + BUSY
-            elif self._gone(path, handle):
-                os.close(handle)
-                handle = -1
+                busy_until = now + BUSY
+            elif now >= look_at:
+                look_at = now + ROTATED
+                if self._gone(path, handle):
+                    os.close(handle)
+                    handle = -1
         if handle >= 0:
             os.close(handle)
 
@@ -162,7 +169,7 @@ class ConsoleFollower:
         if handle < 0:
             return False
         try:
-            here, there = os.fstat(handle), os.stat(path)  # noqa: PTH116 - every 20 ms
+            here, there = os.fstat(handle), os.stat(path)  # noqa: PTH116 - five times a second
         except OSError:
             return True
         if here.st_size < os.lseek(handle, 0, os.SEEK_CUR):

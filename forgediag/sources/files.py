@@ -13,7 +13,7 @@ from forgediag.forge import selection
 from forgediag.forge.folders import model_name
 from forgediag.model import Fault, Files, Gap, Known, Listing, ModelFile, Options, Prediction, Role
 from forgediag.sources.forecast import Forecast
-from forgediag.sources.headers import Headers, read_header
+from forgediag.sources.headers import Headers
 from forgediag.sources.inventory import Entry
 from forgediag.sources.paths import local_path
 from forgediag.sources.records import Records
@@ -99,7 +99,7 @@ class FileReader:
         seen = [self._seen[path] for path in paths if path in self._seen]
         if not seen or len(seen) < len(paths) or seen[0][1].role != "checkpoint":
             return None
-        return self._forecast.of([file for _, file in seen], [version for version, _ in seen], read_header)
+        return self._forecast.of([file for _, file in seen], [version for version, _ in seen])
 
     def _known(self, local: str, unreadable: dict[str, str], path: str) -> tuple[Stamp, ModelFile | None] | None:
         """The file's version now and what was read of that version, or None for no file that can be read."""

@@ -8,11 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from forgediag.forge import families
-from forgediag.forge.features import traits_of
-from forgediag.forge.judge import judge
-from forgediag.formats import model_file
 from forgediag.model import Fault, Header, ModelFile, Role
-from forgediag.sources.pieces import split
 from forgediag.sources.records import Records
 from forgediag.sources.stamp import Stamp
 from forgediag.sources.verdicts import NOT_SELECTED, Verdict
@@ -49,6 +45,8 @@ class Headers:
                 self.flush()
         if file.fault is None:
             return self.damaged(file, stamp)
+        from forgediag.sources.pieces import split  # noqa: PLC0415 - see `examine`
+
         return replace(file, fault=split(local, file.fault))
 
     def damaged(self, file: ModelFile, stamp: Stamp) -> ModelFile:
@@ -70,6 +68,8 @@ def read_header(local: str) -> Header | Fault:
     Raises:
         OSError: the file cannot be read.
     """
+    from forgediag.formats import model_file  # noqa: PLC0415 - see `examine`
+
     with opened(local) as window:
         return model_file.examine(local, window)
 
@@ -77,9 +77,15 @@ def read_header(local: str) -> Header | Fault:
 def examine(path: str, local: str, role: Role) -> ModelFile:
     """What a file's bytes say of it. `path` is the name it is judged by, `local` where it is read.
 
+    The readers are imported by the first file that is read: a daemon that knows its files from before needs none.
+
     Raises:
         OSError: the file cannot be read, or is no regular file.
     """
+    from forgediag.forge.features import traits_of  # noqa: PLC0415
+    from forgediag.forge.judge import judge  # noqa: PLC0415
+    from forgediag.formats.model_file import format_of  # noqa: PLC0415
+
     with opened(local) as window:
         found, size = judge(path, window, role), window.size
     family, channels = "unknown", None
@@ -92,7 +98,7 @@ def examine(path: str, local: str, role: Role) -> ModelFile:
         role=role,
         selected=False,
         size=size,
-        format=model_file.format_of(path),
+        format=format_of(path),
         family=family,
         fault=None if found.fault is None or found.fault.id in PLACED else found.fault,
         latent_channels=channels,

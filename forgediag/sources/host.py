@@ -6,6 +6,7 @@ import ntpath
 import os
 import posixpath
 import shlex
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -92,16 +93,44 @@ def _alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+class _Listeners:
+    """Who listens on which TCP port: walking all sockets costs 10 ms and more, so those who ask together share it.
+
+    An answer is never older than its question: who asks while sockets are walked waits for the next walk.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._begun = threading.Lock(), 0
+        self._owners: dict[int, set[int | None]] | None = None
+
+    def of(self, port: int) -> set[int | None]:
+        """Process numbers; None among them where the system does not tell whose the port is."""
+        asked = self._begun
+        with self._lock:
+            if self._begun == asked:
+                self._begun += 1
+                self._owners = _listening()
+            return {None} if self._owners is None else self._owners.get(port, set())
+
+
+def _listening() -> dict[int, set[int | None]] | None:
+    """Process numbers by port; None where the system does not tell (macOS without root)."""
+    owners: dict[int, set[int | None]] = {}
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr:
+                owners.setdefault(connection.laddr.port, set()).add(connection.pid)
+    except (psutil.Error, OSError):
+        return None
+    return owners
+
+
+_listeners = _Listeners()
+
+
 def _listener(port: int) -> psutil.Process | None:
     """The process that listens on a TCP port; where the system does not tell whose it is, the only one like Forge."""
-    try:
-        owners = {
-            connection.pid
-            for connection in psutil.net_connections(kind="tcp")
-            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:2] == (port,)
-        }
-    except (psutil.Error, OSError):  # macOS refuses without root
-        owners = {None}
+    owners = _listeners.of(port)
     if None in owners:
         candidates = [process for process in psutil.process_iter() if _entry_script(_arguments(process))]
     else:

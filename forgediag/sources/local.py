@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forgediag.config import TargetConfig
 from forgediag.model import NOT_VERIFIED, Files, Flags, Forge, Gap, Install, Known, Process, Unfinished, Verification
@@ -16,9 +17,11 @@ from forgediag.sources.inventory import Inventory, walk
 from forgediag.sources.meter import Meter
 from forgediag.sources.records import Records
 from forgediag.sources.shelves import forge_folders
-from forgediag.sources.sweep import Sweep
 from forgediag.sources.thread import in_thread
 from forgediag.sources.undo import Journal
+
+if TYPE_CHECKING:
+    from forgediag.sources.sweep import Sweep
 
 NOT_READ = Gap("Forge's files were not looked at yet", "starting", expected=True)
 

@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forgediag.forge.folders import Folder
-from forgediag.lockfile import Lock, Locked, LockError, parse
+from forgediag.lockfile import Lock, Locked
 from forgediag.model import Fault, ModelFile
 from forgediag.sources import shelves
 from forgediag.sources.headers import Headers
 from forgediag.sources.inventory import Entry, Inventory, walk
 from forgediag.sources.library import PATIENCE, Reader, Taken
+from forgediag.sources.lock_file import lock_name
 from forgediag.sources.patience import patiently
 from forgediag.sources.pieces import incomplete_folders
 from forgediag.sources.records import Record, Records
 from forgediag.verify import Difference, Seen, State, compare, damaged, ranked, state_of
-
-LARGEST = 64 * 1024 * 1024
-"""Bytes of the longest lock file that is read: 300,000 files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +31,6 @@ class Outcome:
     trusted: int
     oldest: float | None
     lock: Lock = field(default=Lock(()))
-
-
-def read_lock(path: Path) -> Lock:
-    """The lock file at a path.
-
-    Raises:
-        OSError: it cannot be read.
-        LockError: it is none.
-    """
-    with path.open("rb") as file:
-        raw = file.read(LARGEST + 1)
-    if len(raw) > LARGEST:
-        raise LockError(f"is longer than {LARGEST:,} bytes")
-    try:
-        return parse(raw.decode())
-    except UnicodeDecodeError as error:
-        raise LockError("is not UTF-8") from error
 
 
 def lock_files(base: Path, places: Sequence[Folder], previous: Lock, reader: Reader) -> Outcome:
@@ -211,14 +192,6 @@ def _outside(lock: Lock, base: Path, places: Sequence[Folder]) -> list[str]:
 
 def _below_any(path: str, roots: Collection[str], *, none: bool = True) -> bool:
     return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots) if roots else none
-
-
-def lock_name(path: str, base: Path) -> str:
-    """A path as the lock file writes it: from its folder when below it, with `/`."""
-    if path == str(base):
-        return "."
-    inside = path.removeprefix(str(base) + os.sep)
-    return (inside if inside != path else path).replace(os.sep, "/")
 
 
 def _path(name: str, base: Path) -> str:

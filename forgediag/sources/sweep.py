@@ -13,7 +13,7 @@ from forgediag.lockfile import Lock, LockError
 from forgediag.model import Gap, Known, Troubled, Verdict, Verification
 from forgediag.sources.identity import Changed, Gate
 from forgediag.sources.inventory import Entry
-from forgediag.sources.locking import lock_name, read_lock
+from forgediag.sources.lock_file import lock_name, read_lock
 from forgediag.sources.records import Record, Records
 from forgediag.sources.stamp import Stamp, reason
 from forgediag.sources.whole import read_whole

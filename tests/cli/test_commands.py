@@ -231,3 +231,17 @@ def test_help_is_told_before_anything_heavy_is_imported(command: str) -> None:
     )
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # coverage uses sqlite3
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60, env=plain)
+
+
+def test_a_daemon_holds_no_reader_of_model_files_and_no_planner() -> None:
+    code = (
+        "import sys, forgediag.cli.run, forgediag.watchers, forgediag_checks, forgediag_exporters\n"
+        "heavy = {'statistics', 'importlib.metadata', 'zipfile', 'forgediag.formats.gguf',\n"
+        " 'forgediag.forge.loading', 'forgediag.forge.components', 'forgediag.forge.memory.manager'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, timeout=60, env=plain, text=True
+    )
+    assert done.stdout == "[]\n"

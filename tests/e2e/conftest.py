@@ -27,10 +27,12 @@ class Running:
     def __init__(self, process: subprocess.Popen[str], port: int, log: Path) -> None:
         self.process, self.port, self.log = process, port, log
         self.url = f"http://127.0.0.1:{port}"
+        alone = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a connection for each request
+        self.client = httpx.Client(timeout=10, trust_env=False, limits=alone)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """One answer; nothing is followed or retried."""
-        return httpx.get(self.url + path, headers=headers, timeout=10, trust_env=False)
+        return self.client.get(self.url + path, headers=headers)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Values by name and labels as text."""
@@ -101,6 +103,7 @@ def serving(tmp_path: Path) -> Iterator[Start]:
 
     yield act
     for running in started:
+        running.client.close()
         running.process.terminate()
         try:
             running.process.wait(5)

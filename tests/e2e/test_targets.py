@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Running, Start
 
 WELL = [f"well{number}" for number in range(18)]
-TIMEOUT = 6.0
+TIMEOUT = 2.0
+LOOKED = "forgediag_poll_duration_seconds"
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,16 @@ def fleet() -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture
 def running(start: Start, fleet: Mapping[str, str], tmp_path: Path) -> Running:
-    """A daemon with the default paces that watches the fleet."""
+    """A daemon with the default paces that watches the fleet, after its first look at those that are well.
+
+    Its own look at the Forge that hangs outlasts the test: a probe that joins it waits for itself alone.
+    """
     path = tmp_path / "fleet.toml"
-    tables = "".join(f'[[forge]]\nname = "{name}"\nurl = "{url}"\n' for name, url in fleet.items())
+    tables = "".join(f'[[forge]]\nname = "{name}"\nurl = "{url}"\ntimeout = 60\n' for name, url in fleet.items())
     path.write_text("hash_models = false\n" + tables, "utf-8")
-    return start("--config", str(path))
+    running = start("--config", str(path))
+    running.wait(lambda: sum("files:well" in source for source in running.metrics()[LOOKED]) == len(WELL))
+    return running
 
 
 def test_no_probe_takes_longer_than_its_scrape_and_the_others_are_unaffected(
@@ -74,7 +80,7 @@ def test_no_probe_takes_longer_than_its_scrape_and_the_others_are_unaffected(
     for name, (_, text) in answers.items():
         assert not any(f'target="{other}"' in text for other in fleet if other != name)
     page = running.get("/probes").text
-    assert "hangs: failed after " in page
+    assert "hangs: failed after 1.5" in page
 
 
 def test_the_answer_for_all_does_not_wait_for_those_that_do_not_answer(running: Running) -> None:

@@ -433,13 +433,13 @@ def test_what_merely_sounds_wrong_is_noticed_in_a_short_text() -> None:
 
 def test_the_blanks_of_a_signature_are_filled_in() -> None:
     root = (
-        explain(["Traceback (most recent call last):", EXTENSION, "ModuleNotFoundError: No module named 'odd'"])
+        explain(["Traceback (most recent call last):", EXTENSION, "ModuleNotFoundError: No module named 'rembg'"])
         .troubles[0]
         .root
     )
     assert root.signature is not None
     assert (
-        root.filled(root.signature.title) == "the extension some needs the Python package odd, which is not installed"
+        root.filled(root.signature.title) == "the extension some needs the Python package rembg, which is not installed"
     )
     assert filled("{1} {2|b} {package|c} {3}", ("a",), "", "") == "a b c …"
 

@@ -72,7 +72,7 @@ def test_a_package_that_forge_called_is_named() -> None:
 def test_an_answer_of_the_api_that_a_client_printed_is_read(answer: str) -> None:
     trouble = explain(["<Response [500]>", answer]).troubles[0]
     assert trouble.root.signature is not None
-    assert trouble.root.signature.id == "api-args-too-many"
+    assert trouble.root.signature.id == "api-script-args-too-few"
     assert trouble.root.text == "IndexError: list assignment index out of range"
 
 

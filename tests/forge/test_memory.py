@@ -11,10 +11,11 @@ from forgediag.forge.dtypes import Device, Moment
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE
 from forgediag.forge.layers import layer, plain
 from forgediag.forge.memory.estimates import unet_estimate
-from forgediag.forge.memory.manager import Body, Swap
+from forgediag.forge.memory.manager import Body
 from forgediag.forge.memory.rules import rules
 from forgediag.forge.memory.run import Workload, run
 from forgediag.forge.memory.start import Room, start
+from forgediag.forge.memory.swap import Swap
 from forgediag.forge.parts import Stages
 from forgediag.model import MB
 from forgediag.plan.predict import plan

@@ -15,9 +15,10 @@ import pytest
 
 from forgediag.forge.families import TEXT_ENCODER, UNET, VAE, Base
 from forgediag.forge.memory.estimates import decode_estimate, encode_estimate, unet_estimate
-from forgediag.forge.memory.manager import Body, Entry, Manager, Swap
+from forgediag.forge.memory.manager import Body, Entry, Manager
 from forgediag.forge.memory.rules import rules
 from forgediag.forge.memory.start import Room, start
+from forgediag.forge.memory.swap import Swap
 from forgediag.model import MB, Advice
 from forgediag.plan.peaks import Prepared, forward_images
 from forgediag.plan.predict import judge, prepare, simulated

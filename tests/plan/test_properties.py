@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgediag.forge.families import UNET
-from forgediag.forge.memory.manager import Body, Entry, Manager, swap_limit
+from forgediag.forge.memory.manager import Body, Entry, Manager
 from forgediag.forge.memory.rules import Rules
+from forgediag.forge.memory.swap import swap_limit
 from forgediag.forge.parts import Layer, Stages, exact, segmented
 from forgediag.model import MB, Advice
 from forgediag.plan.predict import plan, prepare

@@ -11,6 +11,7 @@ from forgediag.model import MB, Header
 from forgediag.plan.document import document
 from forgediag.plan.predict import plan
 from forgediag.plan.request import Card, Picture, RefusedError, Request, Second, Settings, flags_of
+from forgediag.plan.workload import workload_of
 from forgediag.testing.architectures import vae
 from forgediag.testing.headers import header, plain
 
@@ -144,8 +145,10 @@ def test_a_refiner_has_peaks_of_its_own() -> None:
 
 
 def test_hires_fix_encodes_its_prompts_as_its_own_scale_asks() -> None:
-    counts = [Picture(cfg=7, hires=1.5, hires_cfg=scale).workload("sdxl").hires_prompts for scale in (None, 7, 1)] + [
-        Picture(cfg=1, hires=1.5).workload("sdxl").hires_prompts,
-        Picture().workload("sdxl").hires_prompts,
+    counts = [
+        workload_of(Picture(cfg=7, hires=1.5, hires_cfg=scale), "sdxl").hires_prompts for scale in (None, 7, 1)
+    ] + [
+        workload_of(Picture(cfg=1, hires=1.5), "sdxl").hires_prompts,
+        workload_of(Picture(), "sdxl").hires_prompts,
     ]
     assert counts == [2, 2, 1, 1, 0]

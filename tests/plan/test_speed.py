@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forgediag.forge.memory.manager import Swap
+from forgediag.forge.memory.swap import Swap
 from forgediag.model import MB
 from forgediag.plan.speed import Observation, calibrated, estimated, from_console, work
 

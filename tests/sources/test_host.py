@@ -6,7 +6,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -156,3 +159,31 @@ def test_a_process_not_looked_for_yet_is_no_finding() -> None:
     process = ProcessFinder("http://127.0.0.1:1").read()
     assert isinstance(process, Gap)
     assert process.expected
+
+
+def test_those_who_ask_together_share_a_walk_that_began_after_they_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, began, walks, asked = psutil.net_connections, threading.Event(), list[str](), threading.Barrier(7)
+
+    def slow(kind: str) -> object:
+        walks.append(kind)
+        if len(walks) == 1:
+            began.set()
+            asked.wait(10)
+            time.sleep(0.5)  # the six ask meanwhile
+        return walk(kind)
+
+    def late() -> Process | Gap:
+        asked.wait(10)
+        return found(url)[1]
+
+    monkeypatch.setattr(psutil, "net_connections", slow)
+    with listening(tmp_path) as (pid, port), ThreadPoolExecutor(7) as crew:
+        url = f"http://127.0.0.1:{port}"
+        first = crew.submit(found, url)
+        began.wait(10)
+        others = [crew.submit(late) for _ in range(6)]
+        answers = [first.result()[1], *(other.result() for other in others)]
+    assert [answer.pid for answer in answers if isinstance(answer, Process)] == [pid] * 7
+    assert len(walks) <= 3

@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -283,9 +284,16 @@ def test_several_files_come_in_the_order_given_with_what_failed(tmp_path: Path) 
 def test_giving_up_ends_every_read_at_its_next_block(tmp_path: Path) -> None:
     for name in "abcdefgh":
         (tmp_path / name).write_bytes(noise(2 * BLOCK))
-    read: set[str] = set()
+    read, given_up = set[str](), threading.Event()
     paths = [str(tmp_path / name) for name in "abcdefgh"]
-    results = identify_all(paths, Records(None), wanted=frozenset(), progress=lambda path, done: read.add(path))
-    next(results)
+
+    def progress(path: str, done: int) -> None:
+        read.add(path)
+        if path != paths[0]:
+            given_up.wait(10)
+
+    results = identify_all(paths, Records(None), wanted=frozenset(), progress=progress)
+    assert next(results)[0] == paths[0]
+    threading.Timer(0.2, given_up.set).start()
     results.close()
     assert len(read) <= 1 + 2 * usable_cores()

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from forgediag.forge.memory.rules import Rules
+from forgediag.forge.memory.swap import QUEUE, Swap, swap_limit
 from forgediag.forge.parts import Charge, Profile, Stages, exact
 from forgediag.model import MB
-
-GB = 1024 * MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,6 @@ class Load:
     gpu: float
     swap: float
     moved: float
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """Swap Method Async, and Swap Location Shared (swapped weights are pinned)."""
-
-    asynchronous: bool = False
-    shared: bool = False
-
-
-QUEUE = Swap()
-"""Forge's default: Queue and CPU."""
 
 
 @dataclass(slots=True)
@@ -235,9 +222,3 @@ class Manager:
         flag = "Shared" if self.swap.shared else "CPU"
         method = "asynchronous" if self.swap.asynchronous else "blocked"
         return f"{flag} Swap Loaded ({method} method): {swap / MB:.2f} MB, GPU Loaded: {gpu / MB:.2f} MB"
-
-
-def swap_limit(free: float, inference: float) -> int:
-    """Bytes of weights on the GPU when a part does not fit (compute_model_gpu_memory_when_using_cpu_swap)."""
-    available = free - inference
-    return int(max(0, available / 1.3, available - 1.25 * GB))

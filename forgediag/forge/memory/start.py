@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from forgediag.forge import dtypes
 from forgediag.forge.components import Component
 from forgediag.forge.families import UNET, Part
-from forgediag.forge.memory.manager import QUEUE, Body, Manager, Swap
+from forgediag.forge.memory.manager import Body, Manager
 from forgediag.forge.memory.rules import Rules
+from forgediag.forge.memory.swap import QUEUE, Swap
 from forgediag.forge.parts import Charge, exact
 
 
