@@ -20,6 +20,9 @@ FOLLOWING = 20
 EXCERPT = 15
 """Lines up to which a text is someone's excerpt: what is usual or harmless or sounds wrong in it is asked about."""
 
+ASKED = 40
+"""Lines up to which a harmless error with a traceback is asked about where nothing else is wrong: those of a start."""
+
 _RANK = {"error": 7, "wrapper": 6, "follow-up": 2, "ending": 2, "warning": 1, "note": 0, "harmless": 0}
 _GENERAL, _HEADING, _UNKNOWN = 5, 4, 3
 """An error of which only its class is known; the line before a traceback (or a box); one of which nothing is known."""
@@ -78,7 +81,8 @@ class _Log:
 
     def say(self, said: Said) -> None:
         if said.signature is not None and said.signature.level == "harmless":
-            self.harmless = said
+            if self.harmless is None or said.chain > self.harmless.chain == 0:
+                self.harmless = said
         elif len(self.episode) < 200:
             self.episode.append(said)
 
@@ -123,9 +127,17 @@ def explain(lines: Iterable[str]) -> Explanation:
     log.close()
     excerpt = counted.count <= EXCERPT
     troubles = tuple(_ordered(log.troubles.values(), excerpt=excerpt))
-    if excerpt and not troubles:
-        troubles = tuple(Trouble(said) for said in (log.harmless, _noticed(counted)) if said is not None)[:1]
+    if not troubles:
+        troubles = tuple(Trouble(said) for said in _asked(log.harmless, counted) if said is not None)[:1]
     return Explanation(counted.count, troubles)
+
+
+def _asked(harmless: Said | None, counted: Lines) -> Iterator[Said | None]:
+    """What somebody who shows a text with nothing wrong in it may mean."""
+    if counted.count <= EXCERPT:
+        yield from (harmless, _noticed(counted))
+    elif harmless is not None and harmless.chain and counted.count <= ASKED:
+        yield harmless
 
 
 def _noticed(counted: Lines) -> Said | None:

@@ -10,7 +10,7 @@ import pytest
 from forgediag.explain import Explanation, body, explain, signatures
 from forgediag.explain.anchors import anchor
 from forgediag.explain.docs import render
-from forgediag.explain.episode import EXCERPT
+from forgediag.explain.episode import ASKED
 from forgediag.explain.signature import Pattern, Signature
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,7 +31,7 @@ def test_a_signature_explains_its_examples_and_not_its_near_miss(signature: Sign
         troubles = said(example.text).troubles
         assert troubles[0].root.signature is signature
         if signature.level == "harmless":
-            assert not said(example.text + "\nfine" * EXCERPT).troubles
+            assert not said(example.text + "\nfine" * ASKED).troubles
     assert signature.examples
     assert signature.id not in ids(said(signature.near_miss))
 

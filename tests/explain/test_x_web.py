@@ -39,7 +39,7 @@ def test_an_extension_that_called_forge_is_told_before_the_step() -> None:
 
 def test_a_venv_that_starts_nothing_is_no_want_of_memory() -> None:
     lines = ['venv "C:\\forge\\venv\\Scripts\\Python.exe"', "Press any key to continue . . ."]
-    assert root(*lines) == "ended-at-venv"
+    assert root(*lines) == "python-says-nothing"
     assert root(lines[0], "Python 3.10.6", lines[1]) == "press-any-key"
 
 
