@@ -174,14 +174,16 @@ class Frames:
         return own
 
     def hold(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these is so: `@KIND` that the place is of this kind, other words that a path has them.
+        """Whether one of these is so: `@KIND` or `@KIND:FILE` that it was raised there, else that a path has the words.
 
         Words with `+` between them must all be so.
         """
         here = self.place()
-        kinds = {"@unplaced"} if here is None else {f"@{here.kind}", f"@package:{here.package or here.name}"}
+        kinds = {"@unplaced"}
+        if here is not None:
+            kinds = {f"@{here.kind}", f"@{here.kind}:{here.file}", f"@package:{here.package or here.name}"}
         if here is not None and here.package:
-            kinds.add("@in-package")
+            kinds.update(("@in-package", f"@{here.kind}-in-package"))
         return any(all(self._holds(word, kinds) for word in all_of.split("+")) for all_of in words)
 
     def _holds(self, word: str, kinds: set[str]) -> bool:

@@ -143,10 +143,10 @@ class Signature:
     frames of a traceback too.
     `general`: true of a whole class of errors, and told only where nothing finer is known. `where`: told only of an
     error whose traceback has one of these in its frames' paths, or (`@extension`, `@builtin`, `@forge`, `@package`,
-    `@package:NAME`, `@in-package`: in a package it called, `@unplaced`) was raised there; both for `one+other`. A
-    general one may have `where` and no patterns: it is told of any error raised there. In title, cause and fix `{1}` is
-    what the first asterisk stands for, `{place}` where the error was raised and `{package}` the package it went
-    through; `{1|text}` says text where there is none.
+    `@package:NAME`, `@in-package`: in a package it called, `@forge-in-package`: that Forge called, `@unplaced`,
+    `@forge:modules/FILE.py`) was raised there; both for `one+other`. A general one may have `where` and no patterns: it
+    is told of any error raised there. In title, cause and fix `{1}` is what the first asterisk stands for, `{place}`
+    where the error was raised and `{package}` the package it went through; `{1|text}` says text where there is none.
     `given`: what the numbers that the asterisks stand for must be to each other (`forgediag.explain.given`).
     `machine`: told only where the card is of this maker ("amd"), or of this or nothing is known of it ("nvidia").
     `forks`: where it was seen or is in the source; empty for all.

@@ -29,6 +29,8 @@ _ALARM = re.compile(
     r"abort(?:ed)?|crash(?:ed)?|killed|requires|incompatible|mismatch(?:ed)?|timed out|timeout|corrupt(?:ed)?)\b",
     re.IGNORECASE,
 )
+_ANSWERED = re.compile(r"[\"']error[\"']: ?[\"']([A-Za-z_]\w{0,80})[\"'],")
+_SAID = re.compile(r"[\"'](?:errors|message)[\"']: ?[\"'](.{1,4000})[\"']")
 _FRAMED = re.compile("^ *[│┃|╭╰┌└] ?")
 _FOLDED = re.compile(r'Traceback \(most recent call last\):?.{0,400}? File "')
 _FOLD = re.compile(
@@ -44,10 +46,19 @@ def plain(line: str) -> str:
         line = _CONTROL.sub("", line.replace("\t", "    "))
     if "\\'" in line or '\\"' in line:
         line = line.replace("\\'", "'").replace('\\"', '"')
+    if "error" in line and "API error" not in line:
+        line = _answered(line)
     if ".py" in line:
         line = _LOGGER.sub("", line)
     prefix = _PREFIX.match(line)
     return line if prefix is None else line[prefix.end() :]
+
+
+def _answered(line: str) -> str:
+    """The error of an answer of the API that a client printed; other lines as they are."""
+    name = _ANSWERED.search(line)
+    message = _SAID.search(line, name.end()) if name is not None else None
+    return line if name is None or message is None else f"{name[1]}: {message[1]}"
 
 
 def folded(line: str) -> bool:

@@ -269,7 +269,7 @@ FORGE = '  File "/w/modules/processing.py", line 1, in h'
     ("frames", "error", "cause"),
     [
         ([FORGE, EXTENSION, PACKAGE], "TypeError: strange", "extension-raised"),
-        ([EXTENSION, FORGE], "TypeError: strange", "?"),
+        ([EXTENSION, FORGE], "TypeError: strange", "forge-called-by-extension"),
         ([FORGE, EXTENSION], OOM, "oom-cuda-any"),
     ],
 )
@@ -319,9 +319,10 @@ def test_a_text_that_ends_within_a_traceback_is_said_to_do_so() -> None:
 
 
 def test_an_unknown_error_says_whose_code_raised_it() -> None:
-    root = explain(["Traceback (most recent call last):", FORGE, "OddError: strange"]).troubles[0].root
+    frame = FORGE.replace("processing", "odd")
+    root = explain(["Traceback (most recent call last):", frame, "OddError: strange"]).troubles[0].root
     assert root.signature is None
-    assert str(root.place) == "Forge's own code (modules/processing.py, line 1, in h)"
+    assert str(root.place) == "Forge's own code (modules/odd.py, line 1, in h)"
 
 
 def test_a_specific_signature_wins_over_a_general_one_in_the_same_chain() -> None:

@@ -45,7 +45,7 @@ def test_what_a_package_misses_is_not_the_extensions() -> None:
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("modules/gradio_extensions.py", "gradio-refused-extension"), ("modules/ui.py", "gradio-raised")],
+    [("modules/gradio_extensions.py", "gradio-refused-extension"), ("modules/ui.py", "forge-called-by-extension")],
 )
 def test_forge_only_hands_on_what_an_extension_asks_of_gradio(file: str, expected: str) -> None:
     assert cause(EXTENSION, f'  File "/w/{file}", line 1, in h', GRADIO, "OddError: x") == expected
