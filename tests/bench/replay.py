@@ -124,7 +124,11 @@ def judge(name: str, run: RecordedRun, told: Recorded, zero: float) -> Told:
 def judge_memory(
     found: Told, run: RecordedRun, pairs: list[tuple[Phase, TruePhase]], ledgers: tuple[Ledger, ...]
 ) -> None:
-    """The peaks of the card, and torch's where a phase is long enough and does not begin while memory is let go."""
+    """The peaks of the card, and torch's where a phase is long enough and does not begin while memory is let go.
+
+    Limits of phases are as sharp as one sample, so torch's peak of a phase that ends while memory grows may miss what
+    grew in the sample before its end and the one after it.
+    """
     contexts = [part.size for ledger in ledgers for part in ledger.parts if part.name == "context"]
     for phase, true in pairs:
         if not run.settles(true.start):
@@ -133,7 +137,8 @@ def judge_memory(
         found.card = max(found.card, min(abs((phase.device_peak or 0) / MB / peak - 1) for peak in peaks))
         if contexts and true.end - true.start >= 0.1:
             torch = ((phase.device_peak or 0) - contexts[-1]) / MB - run.others
-            found.torch = max(found.torch, abs(torch / true.reserved - 1))
+            grew = peaks[1] - run.peak(true.start + 0.02, true.end - SAMPLE)
+            found.torch = max(found.torch, max(0.0, abs(torch - true.reserved) - grew) / true.reserved)
             found.judged += 1
 
 
