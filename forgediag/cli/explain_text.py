@@ -32,7 +32,8 @@ def _trouble(trouble: Trouble, *, first: bool) -> Iterator[str]:
         yield from _following(trouble)
         return
     signature = root.signature
-    yield f"{lead}{_LEVELS.get(signature.level, '')}{root.filled(signature.title)}  [{signature.id}]"
+    level = _LEVELS.get(signature.level, "") if signature.patterns else ""  # where a traceback broke off is no state
+    yield f"{lead}{level}{root.filled(signature.title)}  [{signature.id}]"
     yield f"  line {root.line}: {root.text}{_times(trouble)}"
     yield from _where(root)
     if trouble.inner:

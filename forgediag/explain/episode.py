@@ -203,6 +203,12 @@ def _add(trouble: Trouble, more: Iterable[Said]) -> tuple[Said, ...]:
 def _ordered(troubles: Iterable[Trouble], *, excerpt: bool) -> Iterator[Trouble]:
     newest = sorted(troubles, key=lambda trouble: trouble.root.line, reverse=True)
     yield from (trouble for trouble in newest if trouble.rank > _RANK["warning"])
-    yield from (trouble for trouble in newest if trouble.rank == _RANK["warning"])
+    warnings = [trouble for trouble in newest if trouble.rank == _RANK["warning"]]
+    yield from sorted(warnings, key=_broken_off)
     if excerpt:
         yield from (trouble for trouble in newest if trouble.rank == _RANK["note"])
+
+
+def _broken_off(trouble: Trouble) -> bool:
+    """Whether it only says where a traceback without its error was: what was read whole comes first."""
+    return trouble.root.signature is not None and not trouble.root.signature.patterns
