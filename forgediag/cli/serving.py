@@ -16,9 +16,9 @@ from forgediag.guard import Guard, Hosts
 from forgediag.http import Server, serve
 from forgediag.model import Report
 from forgediag.multi import Probes
-from forgediag.plugins import checks, exporters, files, installed
+from forgediag.plugins import Installed, checks, exporters, files, installed
 from forgediag.server import Site
-from forgediag.sources.apart import answer
+from forgediag.sources.apart import ApartError, answer
 from forgediag.sources.host import LOOPBACK
 from forgediag.web_config import WebConfig, WebConfigError, WebConfigFile
 
@@ -60,6 +60,14 @@ def _web_config(path: str | None) -> Callable[[], WebConfig]:
         raise Failure(str(error)) from error
 
 
+def _installed() -> Installed:
+    """What plugins there are, found by another process where one can be had."""
+    try:
+        return answer(installed)
+    except ApartError:
+        return installed()
+
+
 class Service:
     """The server with the daemon behind it; a re-read configuration replaces the daemon, not the server."""
 
@@ -74,7 +82,7 @@ class Service:
         self._config = config
         self._gpus = gpus
         self._daemon: Daemon | None = None
-        self._installed = answer(installed)
+        self._installed = _installed()
         self._site = Site(self.report, exporters(self._installed), files(self._installed))
         self._supervisor = Supervisor()
         self._told = told

@@ -12,7 +12,9 @@ from forgediag.cli import Failure, serving
 from forgediag.cli.serving import Service
 from forgediag.config import Config
 from forgediag.model import Gap, Known, Nvml
+from forgediag.plugins import installed
 from forgediag.profile.curve import Curve
+from forgediag.sources import apart
 
 
 class NoGpus:
@@ -103,3 +105,9 @@ def test_a_web_config_that_cannot_be_used_is_a_usage_error(tmp_path: Path) -> No
     with pytest.raises(Failure, match="users is not supported") as caught:
         listened(web_config=str(tmp_path / "web.yml"))
     assert caught.value.exit_code == 2
+
+
+def test_where_no_other_process_can_be_had_the_plugins_are_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart.sys, "executable", "/nowhere/python")
+    service = Service(replace(Config(), targets=()), lambda _: NoGpus())
+    assert service._installed == installed()
