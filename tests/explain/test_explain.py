@@ -250,6 +250,7 @@ def test_the_first_run_over_the_held_out_texts_stays_as_noted() -> None:
         ("held_out_3", {"right": 7, "wrong": 1, "unknown": 11}),
         ("held_out_4", {"right": 66, "wrong": 9, "unknown": 10, "partial": 28}),
         ("held_out_5", {"right": 33, "wrong": 14, "unknown": 5, "partial": 9}),
+        ("held_out_6", {"right": 21, "wrong": 4, "unknown": 9, "partial": 14}),
     ],
 )
 def test_the_first_run_over_later_held_out_texts_stays_as_noted(name: str, judged: dict[str, int]) -> None:
