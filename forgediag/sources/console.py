@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from forgediag.forge.log import LogReader, Seen
 from forgediag.model import Gap
+from forgediag.sources.written import Written
 
 KEPT = 20_000
 """Events kept for whoever takes them; a generation of 150 steps makes some 400."""
@@ -20,7 +21,9 @@ CATCH_UP = 256 * 1024
 """Bytes before the end of a file that are read at the start, to know what is loaded by now."""
 
 PACE, BUSY_PACE = 0.04, 0.01
-"""Seconds between two looks at a file, and while something was printed: limits of phases are as sharp as that.
+"""Seconds between two looks at a file, and while something was printed where the kernel tells no write.
+
+Limits of phases are as sharp as that.
 
 A model that is loaded grows by a twentieth of its size in 20 ms (seen on an H100). A look takes some 5 microseconds.
 """
@@ -115,10 +118,13 @@ class ConsoleFollower:
 
     def _follow_file(self, path: str) -> None:
         handle, busy_until, look_at = self._open(path), 0.0, 0.0
+        written = Written(path)
         while not self._stop.is_set():
             now = self._clock()
-            time.sleep(BUSY_PACE if now < busy_until else PACE)  # half the cost of waiting for an event
-            handle = self._open(path) if handle < 0 else handle
+            written.wait(ROTATED if written.works else BUSY_PACE if now < busy_until else PACE)
+            if handle < 0 and (handle := self._open(path)) >= 0:
+                written.close()
+                written = Written(path)
             if self._read(handle):
                 busy_until = now + BUSY
             elif now >= look_at:
@@ -126,6 +132,7 @@ class ConsoleFollower:
                 if self._gone(path, handle):
                     os.close(handle)
                     handle = -1
+        written.close()
         if handle >= 0:
             os.close(handle)
 
