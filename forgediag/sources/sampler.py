@@ -14,7 +14,8 @@ from forgediag.model import Gap, GpuInfo, Known, Nvml
 from forgediag.profile.curve import Curve
 from forgediag.sources import nvml_library
 from forgediag.sources.hardware import nvidia_present
-from forgediag.sources.nvml import Card, DriverGoneError, driver_gap, parse_cuda
+from forgediag.sources.nvml import Card, parse_cuda
+from forgediag.sources.nvml_gaps import DriverGoneError, driver_gap
 from forgediag.sources.nvml_library import Driver, Library, RefusedError
 from forgediag.sources.peaks import Peaks
 

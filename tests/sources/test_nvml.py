@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forgediag.model import Gap, GpuInfo, GpuMemory, GpuProcess, GpuTelemetry
-from forgediag.sources.nvml import Card, DriverGoneError, driver_gap, parse_cuda
+from forgediag.sources.nvml import Card, parse_cuda
+from forgediag.sources.nvml_gaps import DriverGoneError, driver_gap
 from forgediag.sources.nvml_library import Driver, RefusedError, load
 
 if TYPE_CHECKING:
