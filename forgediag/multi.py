@@ -156,12 +156,12 @@ PAGE = """<!doctype html>
 
 
 def _row(probed: Probed) -> str:
+    from html import escape  # noqa: PLC0415 - its table of entities is 0.4 MB, and few look at this page
+
     moment = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(probed.at))
     outcome = "answered" if probed.success else "failed"
     head = f"{moment} {probed.target}: {outcome} after {probed.seconds:.3f} s"
     opened = "" if probed.success else " open"
-    from html import escape  # noqa: PLC0415 - its table of entities is 0.4 MB, and few look at this page
-
     return f"<details{opened}><summary>{escape(head)}</summary><pre>{escape(chr(10).join(probed.log))}</pre></details>"
 
 

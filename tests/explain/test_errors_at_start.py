@@ -3,14 +3,14 @@
 import pytest
 
 from forgediag.explain import explain
+from forgediag.testing.explained import roots
 
 START = ["Python 3.10.6", "Version: f2.0.1", *(["fine"] * 20)]
 TRITON = "WARNING:xformers:A matching Triton is not available, some optimizations will not be enabled"
 
 
 def ids(lines: list[str]) -> list[str]:
-    troubles = explain(lines).troubles
-    return [one.root.signature.id if one.root.signature else "?" for one in troubles]
+    return roots(explain(lines))
 
 
 def test_a_start_with_nothing_but_a_harmless_traceback_is_asked_about() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from forgediag.explain import explain
+from forgediag.testing.explained import roots
 
 TRACEBACK = "Traceback (most recent call last):"
 EXTENSION = '  File "/w/extensions/some/scripts/a.py", line 1, in f'
@@ -13,8 +14,7 @@ def frame(path: str) -> str:
 
 
 def root(*lines: str) -> str:
-    signature = explain([TRACEBACK, *lines]).troubles[0].root.signature
-    return signature.id if signature is not None else "?"
+    return roots(explain([TRACEBACK, *lines]))[0]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 import pytest
 
 from forgediag.explain import explain
+from forgediag.testing.explained import roots
 
 FORGE = '  File "C:\\Forge\\webui\\{}", line 7, in f\n    {}\n'
 
 
 def root(text: str) -> str:
-    signature = explain(text.split("\n")).troubles[0].root.signature
-    return signature.id if signature is not None else "?"
+    return roots(explain(text.split("\n")))[0]
 
 
 def raised(error: str, *frames: tuple[str, str]) -> str:

@@ -3,10 +3,11 @@
 import pytest
 
 from forgediag.explain import explain
+from forgediag.testing.explained import roots
 
 
-def roots(text: str) -> list[str]:
-    return ["?" if one.root.signature is None else one.root.signature.id for one in explain(text.split("\n")).troubles]
+def causes(text: str) -> list[str]:
+    return roots(explain(text.split("\n")))
 
 
 LAYER = "ERROR lora diffusion_model.single_blocks.9.linear1.weight shape '[{}, {}]' is invalid for input of size {}"
@@ -26,5 +27,5 @@ def test_a_lora_on_packed_weights_is_told_from_one_for_another_family(
     rows: int, columns: int, size: int, cause: str
 ) -> None:
     line = LAYER.format(rows, columns, size)
-    assert roots(line) == [cause]
-    assert roots(f"{line}\n{line}\nfine 12")[:1] == [cause]
+    assert causes(line) == [cause]
+    assert causes(f"{line}\n{line}\nfine 12")[:1] == [cause]

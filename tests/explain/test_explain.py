@@ -11,6 +11,7 @@ import pytest
 from forgediag.explain import Explanation, explain, signatures
 from forgediag.explain.anchors import Anchors, Matches, anchors
 from forgediag.explain.signature import filled
+from forgediag.testing.explained import roots
 
 HERE = Path(__file__).parent
 LOAD = "Loading Model: {'checkpoint_info': {'filename': '/m/x.safetensors', 'hash': '1'}, 'additional_modules': []}"
@@ -21,10 +22,6 @@ OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."
 
 def read(name: str) -> Explanation:
     return explain((HERE / "logs" / f"{name}.log").read_text("utf-8").split("\n"))
-
-
-def roots(explanation: Explanation) -> list[str]:
-    return [trouble.root.signature.id if trouble.root.signature else "?" for trouble in explanation.troubles]
 
 
 def follow_ups(explanation: Explanation) -> list[str]:

@@ -7,6 +7,7 @@ from forgediag.explain.events import Said
 from forgediag.explain.frames import Frames, named, place
 from forgediag.explain.given import holds
 from forgediag.explain.text import unboxed
+from forgediag.testing.explained import roots
 
 EXTENSION = '  File "/w/extensions/some/scripts/a.py", line 1, in f'
 GRADIO = '  File "/w/venv/lib/python3.10/site-packages/gradio/components/file.py", line 1, in g'
@@ -18,8 +19,7 @@ def root(*lines: str) -> Said:
 
 
 def cause(*lines: str) -> str:
-    signature = root("Traceback (most recent call last):", *lines).signature
-    return signature.id if signature is not None else "?"
+    return roots(explain(["Traceback (most recent call last):", *lines]))[0]
 
 
 @pytest.mark.parametrize(

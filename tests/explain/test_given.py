@@ -5,6 +5,7 @@ import pytest
 from forgediag.explain import explain, signatures
 from forgediag.explain.given import holds
 from forgediag.explain.signature import Signature
+from forgediag.testing.explained import roots
 
 NVIDIA = [signature for signature in signatures() if signature.machine == "nvidia"]
 PROGRAM = "ZLUDA support: experimental"
@@ -21,8 +22,7 @@ def root(*lines: str) -> Signature | None:
 
 
 def cause(*lines: str) -> str:
-    signature = root(*lines)
-    return signature.id if signature else "?"
+    return roots(explain(lines))[0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from forgediag.explain import Explanation, explain
+from forgediag.explain import explain
+from forgediag.testing.explained import roots
 
 TRACEBACK = "Traceback (most recent call last):"
 OOM = "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB"
@@ -18,10 +19,6 @@ PIP_RUNS = [
 ]
 PIP_LOADS = ['  File "/w/venv/lib/python3.10/site-packages/pip/_internal/cli/main.py", line 10, in <module>']
 DTYPES = "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half"
-
-
-def roots(explanation: Explanation) -> list[str]:
-    return [one.root.signature.id if one.root.signature else "?" for one in explanation.troubles]
 
 
 @pytest.mark.parametrize(
